@@ -1,10 +1,13 @@
 """The bundle's settings: one frozen object, read once, in bootstrap."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, JsonValue, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+LOCAL: Final[dict[str, JsonValue]] = {"local": True}
+"""Marks what only a laptop sets: `infra/` does not name it."""
 
 
 class Settings(BaseSettings):
@@ -14,6 +17,7 @@ class Settings(BaseSettings):
 
     storage: SecretStr | None = Field(
         default=None,
+        json_schema_extra=LOCAL,
         description="Connection string of the storage account (Azurite, or a key-based account).",
     )
     storage_blob_endpoint: str | None = Field(
@@ -67,6 +71,7 @@ class Settings(BaseSettings):
     )
     bootstrap_secret: SecretStr | None = Field(
         default=None,
+        json_schema_extra=LOCAL,
         description="Set by `oms up` for its own call that makes the default workspace and the sign-in link.",
     )
     trust_easy_auth: bool = Field(
@@ -81,7 +86,9 @@ class Settings(BaseSettings):
         default=None, description="Application Insights that the structured logs go to."
     )
     host_nudge_url: str | None = Field(
-        default=None, description="Loopback URL of the embedded host that wakes a queue's listener at once."
+        default=None,
+        json_schema_extra=LOCAL,
+        description="Loopback URL of the embedded host that wakes a queue's listener at once.",
     )
     query_processes: int = Field(
         default=2, ge=1, le=16, description="Warm child processes that answer queries."

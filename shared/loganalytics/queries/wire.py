@@ -131,11 +131,10 @@ def bad_argument(error: OmsError, *, correlation_id: str) -> Mapping[str, Any]:
     inner: dict[str, Any] = {
         "code": "SYN0002" if error.code == "SyntaxError" else "SEM0100",
         "message": error.message,
+        **error.details,
     }
-    for name in ("line", "pos", "token", "suggestion"):
-        value = getattr(error, name, None)
-        if value is not None:
-            inner[name] = value
+    if (suggestion := getattr(error, "suggestion", None)) is not None:
+        inner["suggestion"] = suggestion
     return {
         "error": {
             "message": "The request had some invalid properties",
