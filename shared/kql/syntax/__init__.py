@@ -1,0 +1,1 @@
+"""The language's form: tokens, literals, the syntax tree, its parser and its printer."""
