@@ -50,6 +50,12 @@ class Emission(Protocol):
         """`now()`, once per query."""
         ...
 
+    @property
+    def ordering(self) -> str:
+        """`ORDER BY …` of the rows' order, or '' where they have none: for `OVER (…)` of window functions, and
+        inside aggregates that keep their rows' order (`list(x ORDER BY …)`)."""
+        ...
+
     def macro(self, definition: str) -> None:
         """Have this `CREATE MACRO …` (idempotent, by text) run before the query."""
         ...
