@@ -110,14 +110,17 @@ class MemoryTable:
         limits.check_batch(partition, operations)
         with self.gates.passing("table.transact", self._key(partition, operations[0].key)), self.lock:
             rows = self._rows(partition)
-            if all(_in_force(rows, partition, operation) for operation in operations):
-                return
             changed = dict(rows)
-            for operation in operations:
-                if isinstance(operation, Delete):
-                    self._remove(partition, changed, operation)
-                else:
-                    self._apply(partition, changed, operation)
+            try:
+                for operation in operations:
+                    if isinstance(operation, Delete):
+                        self._remove(partition, changed, operation)
+                    else:
+                        self._apply(partition, changed, operation)
+            except (RowExists, RowNotFound):
+                if all(_in_force(rows, partition, operation) for operation in operations):
+                    return
+                raise
             self.partitions[partition] = changed
 
     def _apply(self, partition: str, rows: _Partition, change: Insert | Replace | Upsert) -> Row:

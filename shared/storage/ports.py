@@ -253,7 +253,11 @@ class Table(Protocol):
         ...
 
     def transact(self, partition: str, operations: Sequence[Operation]) -> None:
-        """All or nothing in one partition, at most 100 operations and 4 MiB, no key twice. RowExists, RowChanged, RowNotFound."""
+        """All or nothing in one partition, at most 100 operations and 4 MiB, no key twice. RowExists, RowChanged, RowNotFound.
+
+        One that meets its own earlier success (each row inserted is there with just these values, each one deleted is gone)
+        is a success again; a Replace with an etag never counts as met.
+        """
         ...
 
 

@@ -43,7 +43,11 @@ def test_a_gate_that_raises_before_leaves_nothing_and_after_leaves_everything(st
 
 def test_every_operation_passes_its_gate_before_and_after(storage: MemoryStorage):
     passed: list[tuple[str, str, str]] = []
-    storage.gate = lambda *passing: passed.append(passing)
+
+    def note(phase: Phase, operation: str, key: str) -> None:
+        passed.append((phase, operation, key))
+
+    storage.gate = note
     storage.blobs("box").put("a", b"1")
     storage.table("rows").upsert("p", "k", {})
     storage.queue("work").send("x")
