@@ -270,7 +270,7 @@ def _make_set(emission: Emission, args: Sequence[Bound], rows: str) -> Bound:
 # The value of a key that several bags have is arbitrary to Kusto; here the last one wins.
 MACROS.define(
     "kql_bag_entries(l)",
-    "flatten(list_transform(l, lambda b: map_entries(b::MAP(VARCHAR, JSON))))",
+    "flatten(list_transform(l, lambda b: map_entries(TRY_CAST(b AS MAP(VARCHAR, JSON)))))",
 )
 MACROS.define(
     "kql_bag_of_entries(entries)",

@@ -25,11 +25,11 @@ from shared.kql.functions.build import (
 from shared.kql.functions.macros import MACROS
 from shared.kql.functions.registry import ArgumentRefused, Bound, Emission, Emit, Function
 
-MACROS.define("kql_elements(d)", "CASE json_type(d) WHEN 'ARRAY' THEN d::JSON[] END")
+MACROS.define("kql_elements(d)", "CASE json_type(d) WHEN 'ARRAY' THEN TRY_CAST(d AS JSON[]) END")
 MACROS.define("kql_array_length(d)", "CASE json_type(d) WHEN 'ARRAY' THEN json_array_length(d)::BIGINT END")
 MACROS.define("kql_bag_keys(d)", "CASE json_type(d) WHEN 'OBJECT' THEN to_json(json_keys(d)) END")
 MACROS.define(
-    "kql_entries(d)", "CASE json_type(d) WHEN 'OBJECT' THEN map_entries(d::MAP(VARCHAR, JSON)) ELSE [] END"
+    "kql_entries(d)", "CASE json_type(d) WHEN 'OBJECT' THEN map_entries(TRY_CAST(d AS MAP(VARCHAR, JSON))) ELSE [] END"
 )
 # The first bag that has a key wins.
 MACROS.define(
@@ -85,7 +85,7 @@ MACROS.define(
     struct_pack(
         k := CASE json_type(e) WHEN 'BIGINT' THEN 0 WHEN 'UBIGINT' THEN 0 WHEN 'DOUBLE' THEN 0
             WHEN 'BOOLEAN' THEN 1 WHEN 'VARCHAR' THEN 2 ELSE 3 END,
-        n := CASE WHEN json_type(e) IN ('BIGINT', 'UBIGINT', 'DOUBLE') THEN e::DOUBLE END,
+        n := CASE WHEN json_type(e) IN ('BIGINT', 'UBIGINT', 'DOUBLE') THEN TRY_CAST(json_extract_string(e, '$') AS DOUBLE) END,
         s := json_extract_string(e, '$'), e := e)
     """,
 )
@@ -231,7 +231,7 @@ def _array_split(emission: Emission, args: Sequence[Bound]) -> Bound:
     points = (
         f"[{convert(emission, at, LONG, index=1).sql}]"
         if at.type is not DYNAMIC
-        else f"CASE json_type({at.sql}) WHEN 'ARRAY' THEN {at.sql}::BIGINT[] ELSE [{at.sql}::BIGINT] END"
+        else f"CASE json_type({at.sql}) WHEN 'ARRAY' THEN TRY_CAST({at.sql} AS BIGINT[]) ELSE [TRY_CAST({at.sql} AS BIGINT)] END"
     )
     return expand(
         emission,

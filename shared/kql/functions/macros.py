@@ -148,11 +148,21 @@ MACROS.define(
 MACROS.define(
     "kql_timespan_of_parts(p)",
     """
-    (CASE p.n
-    WHEN '-' THEN -1
-    ELSE 1 END) * (coalesce(TRY_CAST(p.d AS BIGINT), 0) * 864000000000 + p.h::BIGINT * 36000000000 + p.m::BIGINT * 600000000 + coalesce(TRY_CAST(p.s AS BIGINT), 0) * 10000000 + CASE p.f
-    WHEN '' THEN 0
-    ELSE rpad(p.f, 7, '0')::BIGINT END)
+    (CASE p.n WHEN '-' THEN -1 ELSE 1 END) * (
+        coalesce(TRY_CAST(p.d AS BIGINT), 0) * 864000000000
+        + TRY_CAST(p.h AS BIGINT) * 36000000000 + TRY_CAST(p.m AS BIGINT) * 600000000
+        + coalesce(TRY_CAST(p.s AS BIGINT), 0) * 10000000
+        + coalesce(TRY_CAST(rpad(p.f, 7, '0') AS BIGINT), 0))
+    """,
+)
+
+MACROS.define(
+    "kql_timespan_unit(u)",
+    """
+    CASE u
+    WHEN '' THEN 864000000000 WHEN 'd' THEN 864000000000 WHEN 'h' THEN 36000000000 WHEN 'm' THEN 600000000
+    WHEN 's' THEN 10000000 WHEN 'ms' THEN 10000
+    END
     """,
 )
 
@@ -160,7 +170,11 @@ MACROS.define(
     "kql_text_timespan(s)",
     r"""
     CASE
-    WHEN regexp_full_match(s, '\s*-?(?:\d{1,8}[.:])?(?:[01]?\d|2[0-4]):[0-5]?\d(?::[0-5]?\d(?:\.\d{1,7})?)?\s*') THEN kql_timespan_of_parts(regexp_extract(s, '^\s*(-)?(?:(\d+)[.:](?:\d+:\d+:))?', ['n', 'd']) || regexp_extract(s, '(\d+):(\d+)(?::(\d+)(?:\.(\d+))?)?\s*$', ['h', 'm', 's', 'f']))
+    WHEN regexp_full_match(s, '\s*-?(?:\d{1,8}[.:])??(?:[01]?\d|2[0-4]):[0-5]?\d(?::[0-5]?\d(?:\.\d{1,7})?)?\s*')
+    THEN kql_timespan_of_parts(regexp_extract(
+        s, '^\s*(-)?(?:(\d+)[.:])??(\d+):(\d+)(?::(\d+)(?:\.(\d+))?)?\s*$', ['n', 'd', 'h', 'm', 's', 'f']))
+    WHEN regexp_full_match(s, '\s*-?\d{1,7}(?:d|h|m|s|ms)?\s*')
+    THEN TRY_CAST(regexp_extract(s, '-?\d+') AS BIGINT) * kql_timespan_unit(regexp_extract(s, '[a-z]+'))
     END
     """,
 )
@@ -299,11 +313,11 @@ MACROS.define(
     "kql_dynamic_long(d)",
     """
     CASE json_type(d)
-    WHEN 'BIGINT' THEN d::BIGINT
+    WHEN 'BIGINT' THEN TRY_CAST(json_extract_string(d, '$') AS BIGINT)
     WHEN 'UBIGINT' THEN TRY_CAST(json_extract_string(d, '$') AS BIGINT)
-    WHEN 'DOUBLE' THEN kql_real_long(d::DOUBLE)
+    WHEN 'DOUBLE' THEN kql_real_long(TRY_CAST(json_extract_string(d, '$') AS DOUBLE))
     WHEN 'VARCHAR' THEN kql_text_long(json_extract_string(d, '$'))
-    WHEN 'BOOLEAN' THEN d::BOOLEAN::BIGINT
+    WHEN 'BOOLEAN' THEN (json_extract_string(d, '$') = 'true')::BIGINT
     END
     """,
 )
@@ -312,11 +326,11 @@ MACROS.define(
     "kql_dynamic_int(d)",
     """
     CASE json_type(d)
-    WHEN 'BIGINT' THEN kql_wrap_int(d::BIGINT)
+    WHEN 'BIGINT' THEN kql_wrap_int(TRY_CAST(json_extract_string(d, '$') AS BIGINT))
     WHEN 'UBIGINT' THEN kql_wrap_int(TRY_CAST(json_extract_string(d, '$') AS BIGINT))
-    WHEN 'DOUBLE' THEN kql_real_int(d::DOUBLE)
+    WHEN 'DOUBLE' THEN kql_real_int(TRY_CAST(json_extract_string(d, '$') AS DOUBLE))
     WHEN 'VARCHAR' THEN kql_text_int(json_extract_string(d, '$'))
-    WHEN 'BOOLEAN' THEN d::BOOLEAN::INTEGER
+    WHEN 'BOOLEAN' THEN (json_extract_string(d, '$') = 'true')::INTEGER
     END
     """,
 )
@@ -325,7 +339,7 @@ MACROS.define(
     "kql_dynamic_real(d)",
     """
     CASE json_type(d)
-    WHEN 'BOOLEAN' THEN d::BOOLEAN::DOUBLE
+    WHEN 'BOOLEAN' THEN (json_extract_string(d, '$') = 'true')::INTEGER::DOUBLE
     WHEN 'ARRAY' THEN NULL
     WHEN 'OBJECT' THEN NULL
     ELSE kql_text_real(json_extract_string(d, '$'))
@@ -337,8 +351,8 @@ MACROS.define(
     "kql_dynamic_bool(d)",
     """
     CASE json_type(d)
-    WHEN 'BOOLEAN' THEN d::BOOLEAN
-    WHEN 'DOUBLE' THEN trunc(d::DOUBLE) <> 0
+    WHEN 'BOOLEAN' THEN json_extract_string(d, '$') = 'true'
+    WHEN 'DOUBLE' THEN trunc(TRY_CAST(json_extract_string(d, '$') AS DOUBLE)) <> 0
     WHEN 'ARRAY' THEN NULL
     WHEN 'OBJECT' THEN NULL
     ELSE kql_text_bool(json_extract_string(d, '$'))
@@ -351,7 +365,7 @@ MACROS.define(
     """
     CASE json_type(d)
     WHEN 'VARCHAR' THEN kql_text_datetime(json_extract_string(d, '$'))
-    WHEN 'BIGINT' THEN d::BIGINT
+    WHEN 'BIGINT' THEN TRY_CAST(json_extract_string(d, '$') AS BIGINT)
     WHEN 'UBIGINT' THEN TRY_CAST(json_extract_string(d, '$') AS BIGINT)
     END
     """,
@@ -362,7 +376,7 @@ MACROS.define(
     """
     CASE json_type(d)
     WHEN 'VARCHAR' THEN kql_text_timespan(json_extract_string(d, '$'))
-    WHEN 'BIGINT' THEN d::BIGINT
+    WHEN 'BIGINT' THEN TRY_CAST(json_extract_string(d, '$') AS BIGINT)
     WHEN 'UBIGINT' THEN TRY_CAST(json_extract_string(d, '$') AS BIGINT)
     END
     """,

@@ -46,7 +46,7 @@ MACROS.define(
 MACROS.define(
     "kql_array_texts(d)",
     "CASE json_type(d) WHEN 'ARRAY' THEN"
-    " list_transform(d::JSON[], lambda e: coalesce(json_extract_string(e, '$'), '')) END",
+    " list_transform(TRY_CAST(d AS JSON[]), lambda e: coalesce(json_extract_string(e, '$'), '')) END",
 )
 MACROS.define(
     "kql_strcat_array(d, delimiter)",
@@ -65,12 +65,12 @@ MACROS.define(
     """,
 )
 MACROS.define("kql_replace_string(s, old, new)", "CASE WHEN old = '' THEN s ELSE replace(s, old, new) END")
-# [start, start + count) is the range searched; -1 is to the end; the occurrence counts from 1.
+# A match must begin in [start, start + count); -1 is to the end; the occurrence counts from 1.
 MACROS.define(
     "kql_indexof_in(s, x, start, upto, occurrence)",
     """
     coalesce(list_filter(
-        range(start, upto - length(x) + 1), lambda i: substr(s, i + 1, length(x)) = x
+        range(start, least(length(s) - length(x) + 1, upto)), lambda i: substr(s, i + 1, length(x)) = x
     )[occurrence], -1)
     """,
 )
@@ -100,7 +100,7 @@ MACROS.define(
 MACROS.define(
     "kql_translate(search, replacement, s)",
     "translate(s, search, CASE WHEN replacement = '' THEN '' ELSE"
-    " rpad(replacement, length(search), right(replacement, 1)) END)",
+    " rpad(replacement, length(search)::INTEGER, right(replacement, 1)) END)",
 )
 MACROS.define(
     "kql_codepoints(s)",
@@ -227,8 +227,8 @@ def _make_string(emission: Emission, args: Sequence[Bound]) -> Bound:
             pieces.append(
                 expand(
                     emission,
-                    "coalesce(array_to_string(list_transform(CASE json_type({0}) WHEN 'ARRAY' THEN {0}::BIGINT[]"
-                    " ELSE [{0}::BIGINT] END, lambda c: chr(c::INTEGER)), ''), '')",
+                    "coalesce(array_to_string(list_transform(CASE json_type({0}) WHEN 'ARRAY' THEN TRY_CAST({0} AS BIGINT[])"
+                    " ELSE [TRY_CAST({0} AS BIGINT)] END, lambda c: chr(c::INTEGER)), ''), '')",
                     STRING,
                     arg,
                 )
