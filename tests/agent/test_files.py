@@ -1,0 +1,86 @@
+"""Files are followed across restarts and rotation, each line once."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from oms_agent.collect.files import FileFollower
+
+
+class Taken(list[str]):
+    def take(self, table: str, records: list[Mapping[str, Any]]) -> None:
+        assert table == "App_CL"
+        self.extend(str(record.get("RawData", record.get("message"))) for record in records)
+
+
+def follower(tmp_path: Path, taken: Taken, form: str = "text") -> FileFollower:
+    return FileFollower(
+        "App_CL", str(tmp_path / "app.log*"), form, "here", tmp_path / "state" / "app.json", taken.take
+    )
+
+
+def append(path: Path, text: str) -> None:
+    with path.open("a") as file:
+        file.write(text)
+
+
+def test_only_what_is_written_after_the_first_look_is_taken(tmp_path: Path) -> None:
+    log, taken = tmp_path / "app.log", Taken()
+    append(log, "old\n")
+    source = follower(tmp_path, taken)
+    source.poll(at="t")
+    append(log, "one\ntwo\nhalf")
+    source.poll(at="t")
+    assert taken == ["one", "two"]
+    append(log, " a line\n")
+    source.poll(at="t")
+    assert taken == ["one", "two", "half a line"]
+
+
+def test_a_restart_goes_on_where_it_was(tmp_path: Path) -> None:
+    log, taken = tmp_path / "app.log", Taken()
+    append(log, "")
+    follower(tmp_path, taken).poll(at="t")
+    append(log, "one\n")
+    follower(tmp_path, taken).poll(at="t")
+    append(log, "two\n")
+    follower(tmp_path, taken).poll(at="t")
+    assert taken == ["one", "two"]
+
+
+def test_rotation_by_rename_loses_and_repeats_nothing(tmp_path: Path) -> None:
+    log, taken = tmp_path / "app.log", Taken()
+    append(log, "")
+    source = follower(tmp_path, taken)
+    source.poll(at="t")
+    append(log, "one\n")
+    source.poll(at="t")
+    append(log, "last of the old\n")
+    log.rename(tmp_path / "rotated-app.log.1")
+    (tmp_path / "rotated-app.log.1").rename(tmp_path / "app.log.1")
+    append(log, "first of the new\n")
+    source.poll(at="t")
+    source.poll(at="t")
+    assert sorted(taken) == ["first of the new", "last of the old", "one"]
+
+
+def test_rotation_by_truncation_starts_again_at_the_top(tmp_path: Path) -> None:
+    log, taken = tmp_path / "app.log", Taken()
+    append(log, "")
+    source = follower(tmp_path, taken)
+    source.poll(at="t")
+    append(log, "a long first line\n")
+    source.poll(at="t")
+    log.write_text("new\n")
+    source.poll(at="t")
+    assert taken == ["a long first line", "new"]
+
+
+def test_a_json_log_gives_its_fields_and_keeps_what_is_not_json(tmp_path: Path) -> None:
+    log, taken = tmp_path / "app.log", Taken()
+    append(log, "")
+    source = follower(tmp_path, taken, "json")
+    source.poll(at="t")
+    append(log, '{"message": "hello", "level": 3}\nnot json\n')
+    source.poll(at="t")
+    assert taken == ["hello", "not json"]
