@@ -1,11 +1,24 @@
 """The one place that reads settings and builds clients: `services()` is what every function calls first."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from functools import cache, cached_property
+from typing import TYPE_CHECKING
 
 from shared.kernel.clock import Clock, SystemClock
 from shared.settings import Settings
 from shared.storage.ports import Storage
+
+if TYPE_CHECKING:
+    from azure.core.credentials import TokenCredential
+
+    from shared.arm.store import ResourceStore
+    from shared.identity.access import RoleAssignments
+    from shared.identity.local_issuer import LocalIssuer
+    from shared.identity.secrets import KeyWrapper, SecretBox
+    from shared.identity.service import Identity
+    from shared.loganalytics.workspaces.service import Workspaces
 
 
 @dataclass
@@ -22,11 +35,90 @@ class Services:
         if self.settings.storage is not None:
             return AzureStorage.from_connection_string(self.settings.storage.get_secret_value())
         return AzureStorage.from_identity(
-            blob_endpoint=self.settings.storage_blob_endpoint or "",
-            table_endpoint=self.settings.storage_table_endpoint or "",
-            queue_endpoint=self.settings.storage_queue_endpoint or "",
-            client_id=self.settings.identity_client_id,
+            blob=self.settings.storage_blob_endpoint or "",
+            queue=self.settings.storage_queue_endpoint or "",
+            table=self.settings.storage_table_endpoint or "",
+            credential=azure_credential(self.settings),
         )
+
+    @cached_property
+    def secrets(self) -> SecretBox:
+        from shared.identity.secrets import SecretBox
+
+        return SecretBox(storage=self.storage, wrapper=self._key_wrapper(), clock=self.clock)
+
+    def _key_wrapper(self) -> KeyWrapper:
+        if self.settings.key_vault_url is not None:
+            from shared.cloud.keyvault import KeyVaultKey
+
+            return KeyVaultKey(self.settings.key_vault_url, azure_credential(self.settings))
+        from shared.identity.key_file import KeyFile
+
+        return KeyFile(self.settings.data_dir / "keys")
+
+    @cached_property
+    def issuer(self) -> LocalIssuer | None:
+        """The bundle's own token issuer; None where Entra signs."""
+        from shared.identity.local_issuer import LocalIssuer
+
+        if self.settings.issuer != "local":
+            return None
+        return LocalIssuer(
+            storage=self.storage,
+            box=self.secrets,
+            clock=self.clock,
+            tenant=self.settings.tenant_id,
+            base_url=self.settings.base_url,
+        )
+
+    @cached_property
+    def role_assignments(self) -> RoleAssignments:
+        from shared.identity.access import RoleAssignments
+
+        return RoleAssignments(storage=self.storage, clock=self.clock)
+
+    @cached_property
+    def identity(self) -> Identity:
+        from shared.identity.access import Access
+        from shared.identity.entra import entra_validator
+        from shared.identity.service import Identity, NoTokens
+        from shared.identity.sign_in import SignIns
+
+        settings = self.settings
+        if self.issuer is not None:
+            tokens = self.issuer.validator()
+        elif settings.audience is not None:
+            tokens = entra_validator(tenant=settings.tenant_id, audience=settings.audience, clock=self.clock)
+        else:
+            tokens = NoTokens()
+        return Identity(
+            tokens=tokens,
+            access=Access(assignments=self.role_assignments),
+            sign_ins=SignIns(storage=self.storage, box=self.secrets, clock=self.clock),
+            tenant=settings.tenant_id,
+            issuer=self.issuer,
+            trust_easy_auth=settings.trust_easy_auth,
+            secure_cookies=settings.base_url.startswith("https://"),
+        )
+
+    @cached_property
+    def resources(self) -> ResourceStore:
+        from shared.arm.store import ResourceStore
+
+        return ResourceStore(storage=self.storage, clock=self.clock)
+
+    @cached_property
+    def workspaces(self) -> Workspaces:
+        from shared.loganalytics.workspaces.service import Workspaces
+
+        return Workspaces(storage=self.storage, resources=self.resources, box=self.secrets, clock=self.clock)
+
+
+def azure_credential(settings: Settings) -> TokenCredential:
+    """The app's identity on Azure; on a laptop whoever is signed in to the Azure CLI."""
+    from azure.identity import DefaultAzureCredential
+
+    return DefaultAzureCredential(managed_identity_client_id=settings.identity_client_id)
 
 
 @cache
