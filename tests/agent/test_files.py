@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from oms_agent.collect.files import FileFollower
 
 
@@ -13,9 +15,9 @@ class Taken(list[str]):
         self.extend(str(record.get("RawData", record.get("message"))) for record in records)
 
 
-def follower(tmp_path: Path, taken: Taken, form: str = "text") -> FileFollower:
+def follower(tmp_path: Path, taken: Taken, form: str = "text", pattern: str = "app.log") -> FileFollower:
     return FileFollower(
-        "App_CL", str(tmp_path / "app.log*"), form, "here", tmp_path / "state" / "app.json", taken.take
+        "App_CL", str(tmp_path / pattern), form, "here", tmp_path / "state" / "app.json", taken.take
     )
 
 
@@ -48,16 +50,16 @@ def test_a_restart_goes_on_where_it_was(tmp_path: Path) -> None:
     assert taken == ["one", "two"]
 
 
-def test_rotation_by_rename_loses_and_repeats_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("pattern", ["app.log", "app.log*"])
+def test_rotation_by_rename_loses_and_repeats_nothing(tmp_path: Path, pattern: str) -> None:
     log, taken = tmp_path / "app.log", Taken()
     append(log, "")
-    source = follower(tmp_path, taken)
+    source = follower(tmp_path, taken, pattern=pattern)
     source.poll(at="t")
     append(log, "one\n")
     source.poll(at="t")
     append(log, "last of the old\n")
-    log.rename(tmp_path / "rotated-app.log.1")
-    (tmp_path / "rotated-app.log.1").rename(tmp_path / "app.log.1")
+    log.rename(tmp_path / "app.log.1")
     append(log, "first of the new\n")
     source.poll(at="t")
     source.poll(at="t")
@@ -84,3 +86,16 @@ def test_a_json_log_gives_its_fields_and_keeps_what_is_not_json(tmp_path: Path) 
     append(log, '{"message": "hello", "level": 3}\nnot json\n')
     source.poll(at="t")
     assert taken == ["hello", "not json"]
+
+
+def test_a_file_made_anew_under_the_same_inode_is_read_from_its_start(tmp_path: Path) -> None:
+    log, taken = tmp_path / "app.log", Taken()
+    append(log, "")
+    source = follower(tmp_path, taken)
+    source.poll(at="t")
+    append(log, "one\n")
+    source.poll(at="t")
+    with log.open("r+") as file:
+        file.write("two, and longer\n")
+    source.poll(at="t")
+    assert taken == ["one", "two, and longer"]
