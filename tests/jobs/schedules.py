@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from shared.jobs.admission import per_scope_and_caller
 from shared.jobs.context import StepContext
@@ -31,7 +31,7 @@ def sound_engine(storage: Storage, clock: Clock, kinds: JobKinds, world: World) 
     return JobEngine(storage, clock, kinds, **seeded(world))
 
 
-def seeded(world: World) -> dict[str, object]:
+def seeded(world: World) -> dict[str, Any]:
     """What the seed decides for an engine."""
     return {
         "admission": per_scope_and_caller(scope=LIMIT, caller=LIMIT),
@@ -124,7 +124,7 @@ class Plan:
     deletes_first: bool = False
     random_ids: bool = False
     skew: float = 0
-    faults: Faults = Faults()
+    faults: Faults = field(default_factory=Faults)
     faulty_steps: int = 900
     max_steps: int = 15_000
 
@@ -180,9 +180,7 @@ def play(seed: int, plan: Plan) -> list[str]:
         )
 
     try:
-        world.run(
-            settled=settled, faulty_steps=plan.faulty_steps, max_steps=plan.max_steps, check=judge.look
-        )
+        world.run(settled=settled, faulty_steps=plan.faulty_steps, max_steps=plan.max_steps, check=judge.look)
     except AssertionError as stuck:
         return [*judge.violations, str(stuck)]
     return [*judge.violations, *_final(world, plan, accepted)]
@@ -197,9 +195,7 @@ def _final(world: World, plan: Plan, accepted: set[str]) -> list[str]:
     if len(jobs) > plan.firings:
         wrong.append(f"{plan.firings} firings started {len(jobs)} jobs")
     for job in jobs:
-        if job.status is not JobStatus.SUCCEEDED and not (
-            plan.cancels and job.status is JobStatus.CANCELLED
-        ):
+        if job.status is not JobStatus.SUCCEEDED and not (plan.cancels and job.status is JobStatus.CANCELLED):
             wrong.append(f"{job.id} ended as {job.status}: {job.reason}")
         log = OutputLog(world.inner.blobs(CONTAINER), world.clock(), SCOPE, job.id)
         said = [line.text for line in log.read().lines]
@@ -238,5 +234,3 @@ def _canceller(world: World, engine: JobEngine) -> Callable[[], None]:
                 continue
 
     return run
-
-

@@ -1,10 +1,11 @@
 """Queues that do what the platform may do: send twice, deliver late and out of order, deliver to two at once."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
-from shared.storage.ports import Blobs, Message, Queue, QueueInfo, Storage, Table
+from shared.storage.ports import Blobs, Message, MessageNotFound, Queue, QueueInfo, Storage, Table
 
 
 class Dice(Protocol):
@@ -36,7 +37,8 @@ class UnreliableQueue:
         for message in messages:
             if self.dice.happens(self.twice):
                 # Somebody else gets it too, while the first receiver works on it.
-                self.inner.update(message, visibility=0)
+                with suppress(MessageNotFound):
+                    self.inner.update(message, visibility=0)
         return messages
 
     def update(self, message: Message, *, visibility: float, body: str | None = None) -> Message:
