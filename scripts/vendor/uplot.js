@@ -1,0 +1,2 @@
+// uPlot: time series charts.
+export { default } from "uplot";
