@@ -1,6 +1,9 @@
 """Storage for tests: in memory with a clock set by hand, on Azurite with the system's clock, or each in turn."""
 
+import random
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,6 +14,7 @@ from shared.kernel.clock import ManualClock
 from shared.storage.azure import AzureStorage
 from shared.storage.memory import MemoryStorage
 from shared.storage.ports import Storage
+from tests.faultproxy import FaultProxy, Faults
 
 ACCOUNTS = 6000
 
@@ -59,3 +63,46 @@ def azurite_storage(azurite_connection: str) -> Iterator[AzureStorage]:
 def any_storage(request: pytest.FixtureRequest) -> Storage:
     """An empty account in memory, then one of Azurite: for what must hold on both."""
     return request.getfixturevalue("storage" if request.param == "memory" else "azurite_storage")
+
+
+@pytest.fixture
+def faults() -> Faults:
+    """What `faulty_storage` suffers: nothing, until a test sets a plan or a rate."""
+    return Faults(random=random.Random(7))
+
+
+@dataclass(frozen=True, slots=True)
+class HastyClock:
+    """The system's clock, but its sleeps are fifty times as short."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds / 50)
+
+
+@pytest.fixture
+def fault_proxy(azurite: Azurite, faults: Faults) -> Iterator[FaultProxy]:
+    """A proxy before Azurite that breaks what `faults` says."""
+    with FaultProxy(azurite.endpoints, faults) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def faulty_connection(azurite_connection: str, azurite: Azurite, fault_proxy: FaultProxy) -> str:
+    """The connection string of `azurite_storage`'s account, by way of the fault proxy."""
+    connection = azurite_connection
+    for service, address in azurite.endpoints.items():
+        connection = connection.replace(address, fault_proxy.endpoints[service])
+    return connection
+
+
+@pytest.fixture
+def faulty_storage(faulty_connection: str) -> Iterator[AzureStorage]:
+    """The same account as `azurite_storage`, by way of the fault proxy; retries do not wait long."""
+    with AzureStorage.from_connection_string(faulty_connection, clock=HastyClock()) as account:
+        yield account

@@ -69,13 +69,14 @@ class AzureBlobs:
     ) -> BlobInfo:
         blob = self._blob(name)
         limits.check_metadata(metadata or {})
+        limits.check_conditions(name, etag, if_absent=if_absent)
         written = dict(metadata or {})
         conditions: dict[str, Any] = {}
         if etag is not None:
             written[_WRITE_ID] = uuid.uuid4().hex
             conditions = {"etag": etag, "match_condition": MatchConditions.IfNotModified}
 
-        def attempt(again: bool) -> BlobInfo:
+        def attempt(_: bool) -> BlobInfo:
             try:
                 answer = blob.upload_blob(
                     data, overwrite=not if_absent, metadata=written, length=len(data), **conditions
@@ -84,7 +85,7 @@ class AzureBlobs:
                 refused = isinstance(error, _REFUSALS) or code_of(error) in _LEASED
                 if not refused or (is_homeless(error) and etag is None):
                     raise
-                return self._own(name, data, error, if_absent, written.get(_WRITE_ID) if again else None)
+                return self._own(name, data, error, written.get(_WRITE_ID))
             return BlobInfo(
                 name=name,
                 size=len(data),
@@ -274,22 +275,21 @@ class AzureBlobs:
         name: str,
         data: bytes,
         error: AzureError,
-        if_absent: bool,
         write_id: str | None,
     ) -> BlobInfo:
         """The blob as it is, if the write that was refused is the one that is there; else the error by name."""
         if code_of(error) in _LEASED:
             raise LeaseHeld(f"blob {self._full(name)} is leased", target=name) from error
-        if if_absent:
-            found, info = self.read(name)
-            if found == data:
-                return info
+        if write_id is None:
+            with suppress(BlobNotFound):
+                found, info = self.read(name)
+                if found == data:
+                    return info
             raise BlobExists(f"blob {self._full(name)} exists with other content", target=name) from error
-        if write_id is not None:
-            with suppress(ResourceNotFoundError):
-                properties = self._blob(name).get_blob_properties()
-                if (properties.metadata or {}).get(_WRITE_ID) == write_id:
-                    return _info(name, properties)
+        with suppress(ResourceNotFoundError):
+            properties = self._blob(name).get_blob_properties()
+            if (properties.metadata or {}).get(_WRITE_ID) == write_id:
+                return _info(name, properties)
         raise BlobChanged(f"blob {self._full(name)} is not at the etag given", target=name) from error
 
     def _reading[T](self, name: str, verb: str, attempt: Callable[[bool], T]) -> T:

@@ -12,9 +12,10 @@ from azure.core.exceptions import (
     ClientAuthenticationError,
     DecodeError,
     HttpResponseError,
+    ServiceResponseError,
 )
 from azure.core.pipeline.transport import RequestsTransport
-from requests import Session
+from requests import RequestException, Session
 from requests.adapters import HTTPAdapter
 
 from shared.kernel.clock import Clock
@@ -56,13 +57,14 @@ class Caller:
         while True:
             try:
                 return attempt(again)
-            except AzureError as error:
+            except (AzureError, RequestException, AttributeError) as raised:
+                error = broken(raised)
                 if create is not None and is_homeless(error):
                     self._make(what, create)
                     create = None
                     continue
                 if not is_passing(error):
-                    raise
+                    raise error from raised.__cause__
                 pause = next(pauses, None)
                 elapsed = self.clock.monotonic() - begun
                 if pause is None or elapsed + pause > BUDGET_SECONDS:
@@ -77,6 +79,21 @@ class Caller:
 
     def _make(self, what: str, create: Callable[[], None]) -> None:
         self.call(f"create for {what}", lambda _: create())
+
+
+def broken(raised: AzureError | RequestException | AttributeError) -> AzureError:
+    """What happened, as the SDK's error. Where an answer is cut short the SDK lets other errors out.
+
+    In a table batch it is the one of `requests`; elsewhere in tables it is an AttributeError while it looks for the
+    missing answer. An AttributeError of any other origin is a bug and is raised again.
+    """
+    if isinstance(raised, AzureError):
+        return raised
+    if isinstance(raised, RequestException):
+        return ServiceResponseError(str(raised), error=raised)
+    if isinstance(raised.__context__, AzureError):
+        return raised.__context__
+    raise raised
 
 
 def is_passing(error: AzureError) -> bool:

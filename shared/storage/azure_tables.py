@@ -78,13 +78,13 @@ class AzureTable:
         write_id = uuid.uuid4().hex
         entity = _entity(row.partition, row.key, kept, write_id)
 
-        def attempt(again: bool) -> Row:
+        def attempt(_: bool) -> Row:
             try:
                 answer = self._client.update_entity(
                     entity, UpdateMode.REPLACE, etag=row.etag, match_condition=MatchConditions.IfNotModified
                 )
             except ResourceModifiedError as error:
-                if again and (found := self._own(row.partition, row.key, write_id)) is not None:
+                if (found := self._own(row.partition, row.key, write_id)) is not None:
                     return found
                 raise RowChanged(
                     f"row {self._full(row.partition, row.key)} changed since it was read", target=row.key
@@ -159,7 +159,7 @@ class AzureTable:
         write_id = uuid.uuid4().hex
         parts = [_part(partition, operation, write_id) for operation in operations]
 
-        def attempt(again: bool) -> None:
+        def attempt(_: bool) -> None:
             try:
                 self._client.submit_transaction(parts)
             except TableTransactionError as error:
@@ -167,9 +167,7 @@ class AzureTable:
                 failed = self._refusal(partition, operations[index], error)
                 if failed is None or is_homeless(error):
                     raise
-                if (again or not isinstance(failed, RowChanged)) and all(
-                    self._in_force(partition, operation, write_id) for operation in operations
-                ):
+                if all(self._in_force(partition, operation, write_id) for operation in operations):
                     return
                 raise failed from error
 

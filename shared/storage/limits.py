@@ -320,3 +320,8 @@ def delay_and_ttl(delay: float, ttl: float | None) -> tuple[int, int | None]:
     if wait >= life:
         raise StorageLimitExceeded(f"a delay of {wait} s is not shorter than the ttl of {life} s")
     return wait, life
+
+
+def check_conditions(name: str, etag: str | None, *, if_absent: bool) -> None:
+    if if_absent and etag is not None:
+        raise StorageKeyInvalid("a write is either if_absent or with an etag", target=name)

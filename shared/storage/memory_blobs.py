@@ -47,6 +47,7 @@ class MemoryBlobs:
     ) -> BlobInfo:
         limits.check_blob_name(name)
         limits.check_metadata(metadata or {})
+        limits.check_conditions(name, etag, if_absent=if_absent)
         with self.gates.passing("blobs.put", self._key(name)), self.lock:
             blob = self.blobs.get(name)
             if blob is not None and if_absent:

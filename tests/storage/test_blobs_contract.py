@@ -123,6 +123,11 @@ def test_of_two_writers_with_the_same_etag_only_the_first_wins(box: Blobs):
     assert box.info("a").metadata == {"n": "3"}
 
 
+def test_a_write_is_either_if_absent_or_with_an_etag(box: Blobs):
+    with pytest.raises(StorageKeyInvalid):
+        box.put("a", b"1", if_absent=True, etag='"0x1"')
+
+
 def test_an_etag_of_a_blob_that_is_gone_is_refused(box: Blobs):
     etag = box.put("a", b"1").etag
     box.delete("a")

@@ -31,7 +31,7 @@ def queue(any_storage: Storage) -> Queue:
         " outer spaces \n",
         "\ttab\nline",
         "x" * 65_536,
-        "é" * 32_768,
+        "é" * 32_000,  # Azurite spoils what is not ASCII beyond its first 64 KiB of request
         "",
         "[1]",
         "YQ==",
