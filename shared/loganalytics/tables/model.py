@@ -30,6 +30,7 @@ STANDARD_COLUMNS: Final[Mapping[str, KqlType]] = {
 }
 """Columns of every table. They are set by the service, not by the sender, and do not count towards the limit."""
 
+_STANDARD_FOLDED: Final = frozenset(name.lower() for name in STANDARD_COLUMNS)
 _CUSTOM_TABLE: Final = re.compile(rf"[A-Za-z0-9_]{{1,{MAX_LOG_TYPE}}}_CL")
 _COLUMN: Final = re.compile(r"[A-Za-z0-9_]+")
 # A column may be a property of 45 characters with its type's suffix.
@@ -140,31 +141,35 @@ class LogTable:
         """Column name to type."""
         return {column.name: column.type for column in self.columns}
 
+    @cached_property
+    def folded(self) -> Mapping[str, Column]:
+        """Columns by their name in lower case: two that differ only in case would meet in the store."""
+        return {column.name.lower(): column for column in self.columns}
+
     @property
     def is_custom(self) -> bool:
         return self.origin is not TableOrigin.STANDARD
 
     def with_columns(self, wanted: Iterable[Column]) -> "LogTable":
-        """The table with those of the columns that it lacks, or itself if it lacks none.
+        """The table with those of the columns that it lacks (in any case of letters), or itself if it lacks none.
 
         ColumnTypeConflict, ColumnNameInvalid, TooManyColumns.
         """
-        types = dict(self.types)
+        known = dict(self.folded)
         added: list[Column] = []
         for column in wanted:
-            known = types.get(column.name)
-            if known is None:
+            other = known.setdefault(column.name.lower(), column)
+            if other is column:
                 check_column_name(column.name)
-                types[column.name] = column.type
                 added.append(column)
-            elif known is not column.type:
+            elif other.type is not column.type:
                 raise ColumnTypeConflict(
-                    f"column {column.name} of {self.name} is {known}, and cannot become {column.type}",
+                    f"column {other.name} of {self.name} is {other.type}, and cannot become {column.type}",
                     target=column.name,
                 )
         if not added:
             return self
-        check_column_count(self.name, len(types.keys() - STANDARD_COLUMNS.keys()))
+        check_column_count(self.name, sum(name not in _STANDARD_FOLDED for name in known))
         return replace(self, columns=(*self.columns, *added))
 
 
