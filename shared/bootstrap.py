@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from shared.identity.local_issuer import LocalIssuer
     from shared.identity.secrets import KeyWrapper, SecretBox
     from shared.identity.service import Identity
+    from shared.jobs.desk import JobDesk
+    from shared.jobs.engine import JobEngine
+    from shared.jobs.kinds import JobKinds
+    from shared.jobs.poison import PoisonDesk
     from shared.loganalytics.workspaces.service import Workspaces
 
 
@@ -112,6 +117,42 @@ class Services:
         from shared.loganalytics.workspaces.service import Workspaces
 
         return Workspaces(storage=self.storage, resources=self.resources, box=self.secrets, clock=self.clock)
+
+    @cached_property
+    def job_kinds(self) -> JobKinds:
+        """What jobs this release runs: each service registers its kinds here."""
+        from shared.jobs.kinds import JobKinds
+
+        return JobKinds()
+
+    @cached_property
+    def nudge(self) -> Callable[[str], None]:
+        """Wakes the local host's listener of a queue; on Azure the platform scales by the queue itself."""
+        from shared.cloud.host import HostNudge
+        from shared.jobs.engine import no_nudge
+
+        url = self.settings.host_nudge_url
+        return no_nudge if url is None else HostNudge(url)
+
+    @cached_property
+    def jobs(self) -> JobEngine:
+        from shared.jobs.engine import JobEngine
+
+        return JobEngine(self.storage, self.clock, self.job_kinds, nudge=self.nudge)
+
+    @cached_property
+    def job_desk(self) -> JobDesk:
+        from shared.jobs.desk import JobDesk
+
+        return JobDesk(self.jobs)
+
+    @cached_property
+    def poison(self) -> PoisonDesk:
+        """Poison queues; a service that listens to another queue adds it here."""
+        from shared.jobs.engine import QUEUE
+        from shared.jobs.poison import PoisonDesk, explain_job
+
+        return PoisonDesk(self.storage, {QUEUE: explain_job(self.jobs.store)}, self.nudge)
 
 
 def azure_credential(settings: Settings) -> TokenCredential:

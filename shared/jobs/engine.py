@@ -6,12 +6,12 @@ was claimed with. Messages only say "look at this job"; one too many is harmless
 
 import logging
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 from shared.jobs import leases, lifecycle
 from shared.jobs.admission import Admission, SlotStore, unlimited
@@ -25,13 +25,12 @@ from shared.jobs.kinds import (
     RunStep,
     StepOutcome,
     Stop,
-    Succeed,
-    SucceedPartly,
     Wait,
 )
 from shared.jobs.lifecycle import TERMINAL, JobEvent
 from shared.jobs.messages import JobMessage
-from shared.jobs.model import Job, JobError, JobId, JobStatus, JsonObject, Scope, new_job_id
+from shared.jobs.model import Job, JobId, JobStatus, JsonObject, Scope, new_job_id
+from shared.jobs.outcomes import after_step
 from shared.jobs.output import CONTAINER, OutputLog, OutputPage, OutputWriter
 from shared.jobs.rows import JobTooLarge
 from shared.jobs.store import TABLE, JobNotFound, JobPage, JobStore, Stored
@@ -389,7 +388,7 @@ class JobEngine:
         """The job after the outcome, the writes that free its slots, and who may take them."""
         now = self.clock.now()
         after = replace(
-            leases.release(_outcome(job, kind, outcome, at=now, jitter=self.jitter())),
+            leases.release(after_step(job, kind, outcome, at=now, jitter=self.jitter())),
             turn=job.turn + 1,
             # A step that failed is run again and says again what it said: those lines are there already.
             output=job.output if isinstance(outcome, Exception) else context.output.mark,
@@ -452,82 +451,3 @@ class JobEngine:
 def _is_recorded(found: Job, held: Job) -> bool:
     """Whether the stored job already has the outcome of this claim: a write whose answer was lost."""
     return found.fence == held.fence and found.turn == held.turn + 1 and found.owner == ""
-
-
-def _outcome(
-    job: Job, kind: JobKind, outcome: StepOutcome | Exception, *, at: datetime, jitter: float
-) -> Job:
-    """The job after its step came out so."""
-    fresh = replace(job, attempt=0, deaths=0, next="")
-    match outcome:
-        case Next():
-            return replace(
-                lifecycle.advance(fresh, JobEvent.STEPPED, at=at),
-                state=job.state if outcome.state is None else outcome.state,
-                progress=outcome.progress or job.progress,
-                next=outcome.next,
-                due=at + timedelta(seconds=outcome.delay),
-            )
-        case Wait():
-            return replace(
-                lifecycle.advance(fresh, JobEvent.PAUSED, at=at, reason=outcome.reason),
-                state=job.state if outcome.state is None else outcome.state,
-                progress=outcome.progress or job.progress,
-                next=outcome.next,
-                due=max(outcome.until, at),
-            )
-        case Succeed():
-            return replace(
-                lifecycle.advance(fresh, JobEvent.SUCCEEDED, at=at, reason=outcome.reason),
-                result=outcome.result,
-            )
-        case SucceedPartly():
-            return replace(
-                lifecycle.advance(fresh, JobEvent.PARTLY_SUCCEEDED, at=at, reason=outcome.message),
-                result=outcome.result,
-                error=JobError(code=outcome.code, message=outcome.message),
-            )
-        case Fail():
-            event = JobEvent.TIMED_OUT if outcome.code == "JobTimedOut" else JobEvent.FAILED
-            return _failed(fresh, event, outcome.code, outcome.message, at, outcome.result)
-        case Stop():
-            if not job.cancel_requested:
-                return _failed(fresh, JobEvent.FAILED, "JobStoppedUnasked", "the step stopped unasked", at)
-            return replace(
-                lifecycle.advance(fresh, JobEvent.STOPPED, at=at, reason="cancelled"), result=outcome.result
-            )
-        case Exception():
-            return _after_error(job, kind, outcome, at=at, jitter=jitter)
-
-
-def _failed(
-    job: Job, event: JobEvent, code: str, message: str, at: datetime, result: Mapping[str, Any] | None = None
-) -> Job:
-    return replace(
-        lifecycle.advance(job, event, at=at, reason=message),
-        error=JobError(code=code, message=message),
-        result=result,
-    )
-
-
-def _after_error(job: Job, kind: JobKind, error: Exception, *, at: datetime, jitter: float) -> Job:
-    """Tried again after a pause, or failed once the policy is at its end."""
-    failures = job.attempt + 1
-    code = error.code if isinstance(error, OmsError) else "JobStepFailed"
-    # An unexpected exception's text may hold anything, secrets included; the log has it, the job does not.
-    said = str(error) if isinstance(error, OmsError) else f"{type(error).__name__}: see the log"
-    if failures >= kind.retry.attempts or not kind.retry.retries(error):
-        return _failed(replace(job, attempt=failures), JobEvent.FAILED, code, said, at)
-    pause = kind.retry.delay(failures, jitter)
-    return replace(
-        lifecycle.advance(
-            job,
-            JobEvent.RETRIED,
-            at=at,
-            reason=f"attempt {failures} of {kind.retry.attempts} failed: {code}: {said}",
-        ),
-        attempt=failures,
-        deaths=0,
-        due=at + timedelta(seconds=pause),
-        next=f"tried again in {pause:.0f} s",
-    )
