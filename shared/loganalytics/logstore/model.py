@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NewType
+from typing import Final, NewType
 
 from shared.kql.types import KqlType
 
@@ -12,6 +12,13 @@ WorkspaceId = NewType("WorkspaceId", str)
 
 LaneId = NewType("LaneId", str)
 """One writer process's own sequence of batches."""
+
+
+GUID_PATTERN: Final = r"\{?[0-9A-Fa-f]{8}-?[0-9A-Fa-f]{4}-?[0-9A-Fa-f]{4}-?[0-9A-Fa-f]{4}-?[0-9A-Fa-f]{12}\}?"
+DATETIME_PATTERN: Final = (
+    r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(:\d{2}([.,]\d{1,9})?)?\s*([Zz]|[+-]\d{2}:?\d{2})?"
+)
+"""Strings that fully match fill columns of the pattern "guid" or "datetime" (the latter only if they are an instant)."""
 
 
 class JsonKind(StrEnum):
@@ -80,3 +87,26 @@ class Relation:
     rows: int  # an upper bound
     bytes: int
     skipped_segments: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What one hour (`hour` is its first tick, of the commit's time) brought to a table. `billable` is of `bytes`."""
+
+    table: str
+    hour: int
+    rows: int
+    bytes: int
+    billable: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreHealth:
+    """How far compaction lags in a workspace, and what the cache holds."""
+
+    oldest_seconds: float  # age of the oldest batch not compacted into every table, 0 if there is none
+    tail_bytes: int
+    tail_batches: int
+    cache_bytes: int
+    cache_hits: int
+    cache_misses: int
