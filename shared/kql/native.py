@@ -5,19 +5,14 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, Protocol
 
+from shared.kql.natives import hashing, network, series, text
+
 
 class Registrar(Protocol):
     """The one method of a DuckDB connection that is needed here; this module does not import DuckDB."""
 
     def create_function(
-        self,
-        name: str,
-        function: Callable[..., Any],
-        parameters: Any = None,
-        return_type: Any = None,
-        *,
-        null_handling: Any = ...,
-        side_effects: bool = ...,
+        self, name: str, function: Callable[..., Any], /, *args: Any, **kwargs: Any
     ) -> Any: ...
 
 
@@ -42,4 +37,42 @@ class NativeFunction:
         )
 
 
-NATIVE: Final[Mapping[str, NativeFunction]] = MappingProxyType({})
+def _table(*functions: NativeFunction) -> Mapping[str, NativeFunction]:
+    return MappingProxyType({function.name: function for function in functions})
+
+
+def _native(name: str, function: Callable[..., Any], parameters: str, returns: str) -> NativeFunction:
+    return NativeFunction(
+        name=name, parameters=parameters.split(), returns=returns, function=function, null_handling="default"
+    )
+
+
+NATIVE: Final[Mapping[str, NativeFunction]] = _table(
+    _native("kqln_parse_url", text.parse_url, "VARCHAR", "VARCHAR"),
+    _native("kqln_parse_urlquery", text.parse_urlquery, "VARCHAR", "VARCHAR"),
+    _native("kqln_parse_path", text.parse_path, "VARCHAR", "VARCHAR"),
+    _native("kqln_parse_csv", text.parse_csv, "VARCHAR", "VARCHAR"),
+    _native("kqln_parse_command_line", text.parse_command_line, "VARCHAR", "VARCHAR"),
+    _native("kqln_parse_xml", text.parse_xml, "VARCHAR", "VARCHAR"),
+    _native("kqln_treepath", text.treepath, "VARCHAR", "VARCHAR"),
+    _native("kqln_indexof_regex", text.indexof_regex, "VARCHAR VARCHAR BIGINT BIGINT BIGINT", "BIGINT"),
+    _native("kqln_gzip", text.gzip_compress, "VARCHAR", "VARCHAR"),
+    _native("kqln_gunzip", text.gzip_decompress, "VARCHAR", "VARCHAR"),
+    _native("kqln_zlib", text.zlib_compress, "VARCHAR", "VARCHAR"),
+    _native("kqln_unzlib", text.zlib_decompress, "VARCHAR", "VARCHAR"),
+    _native("kqln_to_punycode", text.to_punycode, "VARCHAR", "VARCHAR"),
+    _native("kqln_from_punycode", text.from_punycode, "VARCHAR", "VARCHAR"),
+    _native("kqln_domain_from_punycode", text.domain_from_punycode, "VARCHAR", "VARCHAR"),
+    _native("kqln_domain_to_punycode", text.domain_to_punycode, "VARCHAR", "VARCHAR"),
+    _native("kqln_xxhash_text", hashing.xxhash_text, "VARCHAR", "BIGINT"),
+    _native("kqln_xxhash_long", hashing.xxhash_long, "BIGINT", "BIGINT"),
+    _native("kqln_xxhash_real", hashing.xxhash_real, "DOUBLE", "BIGINT"),
+    _native("kqln_parse_ipv6", network.parse_ipv6, "VARCHAR BIGINT", "VARCHAR"),
+    _native("kqln_ipv6_compare", network.ipv6_compare, "VARCHAR VARCHAR BIGINT", "BIGINT"),
+    _native("kqln_ipv6_in_range", network.ipv6_in_range, "VARCHAR VARCHAR", "BOOLEAN"),
+    _native("kqln_ipv4_cidrs", network.ipv4_range_to_cidrs, "VARCHAR VARCHAR", "VARCHAR"),
+    *(
+        _native(f"kqln_{name}", function, parameters, returns)
+        for name, (function, parameters, returns) in series.FUNCTIONS.items()
+    ),
+)

@@ -24,6 +24,17 @@ class Recorder:
     now_ticks: int = NOON
     macros: list[str] = field(default_factory=list[str])
     natives: list[str] = field(default_factory=list[str])
+    stages: list[str] = field(default_factory=list[str])
+    ordered: bool = False
+
+    @property
+    def ordering(self) -> str:
+        return "ORDER BY x" if self.ordered else ""
+
+    def earlier(self, expression: Bound) -> Bound:
+        self.stages.append(expression.sql)
+        name = f"stage_{len(self.stages)}"
+        return Bound(sql=f'"{name}"', type=expression.type, columns=frozenset({name}))
 
     def macro(self, definition: str) -> None:
         if definition not in self.macros:
@@ -125,3 +136,19 @@ def aggregate(function: str, kind: KqlType, values: Sequence[Any], *rest: Bound)
         found = connection.execute(f"SELECT {bound.sql} FROM {source}").fetchone()
     assert found is not None
     return _shown(found[0], bound.type)
+
+
+def window(function: str, kind: KqlType, values: Sequence[Any], *rest: Bound) -> list[Any]:
+    """The answers of a window function over one column, `x`, of these values in their order."""
+    recorder = Recorder()
+    bound = REGISTRY.by_name[function].emit(
+        recorder, [Bound(sql='"x"', type=kind, columns=frozenset({"x"})), *rest]
+    )
+    rows = ", ".join(f"({literal(value, kind).sql}::{SQL_TYPE[kind]})" for value in values)
+    source = f"(VALUES {rows}) t(x)"
+    for at, stage in enumerate(recorder.stages, start=1):
+        source = f'(SELECT *, {stage} AS "stage_{at}" FROM {source})'
+    with _connection(recorder) as connection:
+        return [
+            _shown(row[0], bound.type) for row in connection.execute(f"SELECT {bound.sql} FROM {source}").fetchall()
+        ]

@@ -8,15 +8,34 @@ from shared.kql.functions import (
     conversion,
     dates,
     dynamic,
+    formats,
+    network,
     numeric,
+    parsing,
     regexes,
+    series,
     strings,
+    windows,
 )
 from shared.kql.functions.registry import Registry
 
 REGISTRY: Final = Registry()
 
-for _family in (conversion, conditional, strings, regexes, numeric, dates, dynamic, aggregates):
+for _family in (
+    conversion,
+    conditional,
+    strings,
+    regexes,
+    parsing,
+    network,
+    numeric,
+    dates,
+    formats,
+    dynamic,
+    series,
+    aggregates,
+    windows,
+):
     REGISTRY.add(*_family.FUNCTIONS)
 
 __all__ = ["REGISTRY"]

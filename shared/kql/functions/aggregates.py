@@ -242,11 +242,16 @@ def _not_null(rows: str, element: Bound) -> str:
     return f" FILTER (WHERE {element.sql} IS NOT NULL{_also(rows)})"
 
 
+def _order(emission: Emission) -> str:
+    """Rows that are in order stay so inside the list."""
+    return f" {emission.ordering}" if emission.ordering else ""
+
+
 def _make_list(emission: Emission, args: Sequence[Bound], rows: str) -> Bound:
     element = _element(emission, args[0])
     return expand(
         emission,
-        f"kql_array(list({{0}}){_not_null(rows, element)}, {_limit(args)})",
+        f"kql_array(list({{0}}{_order(emission)}){_not_null(rows, element)}, {_limit(args)})",
         DYNAMIC,
         element,
     )
@@ -254,14 +259,16 @@ def _make_list(emission: Emission, args: Sequence[Bound], rows: str) -> Bound:
 
 def _make_list_with_nulls(emission: Emission, args: Sequence[Bound], rows: str) -> Bound:
     element = _element(emission, args[0])
-    return expand(emission, f"kql_array(list({{0}}){rows}, {_limit(args)})", DYNAMIC, element)
+    return expand(
+        emission, f"kql_array(list({{0}}{_order(emission)}){rows}, {_limit(args)})", DYNAMIC, element
+    )
 
 
 def _make_set(emission: Emission, args: Sequence[Bound], rows: str) -> Bound:
     element = _element(emission, args[0])
     return expand(
         emission,
-        f"kql_array(kql_distinct(list({{0}}){_not_null(rows, element)}), {_limit(args)})",
+        f"kql_array(kql_distinct(list({{0}}{_order(emission)}){_not_null(rows, element)}), {_limit(args)})",
         DYNAMIC,
         element,
     )
@@ -287,7 +294,9 @@ MACROS.define(
 
 def _make_bag(emission: Emission, args: Sequence[Bound], rows: str) -> Bound:
     bags = f" FILTER (WHERE json_type({args[0].sql}) = 'OBJECT'{_also(rows)})"
-    return expand(emission, f"kql_make_bag(list({{0}}){bags}, {_limit(args)})", DYNAMIC, args[0])
+    return expand(
+        emission, f"kql_make_bag(list({{0}}{_order(emission)}){bags}, {_limit(args)})", DYNAMIC, args[0]
+    )
 
 
 def _binary(function: str) -> Filtered:

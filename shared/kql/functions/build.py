@@ -294,3 +294,23 @@ def templated(
         return expand(emission, template, returns, *ready)
 
     return emit
+
+
+def by_native(name: str, returns: KqlType, *takes: KqlType) -> Callable[[Emission, Sequence[Bound]], Bound]:
+    """An emitter that hands its arguments, converted, to a function of `shared.kql.native`. Dynamics travel as text."""
+
+    def emit(emission: Emission, args: Sequence[Bound]) -> Bound:
+        emission.native(name)
+        ready = [
+            convert(emission, arg, kind, index=index)
+            for index, (arg, kind) in enumerate(zip(args, takes, strict=False))
+        ]
+        inputs = ", ".join(f"{arg.sql}::VARCHAR" if arg.type is DYNAMIC else arg.sql for arg in ready)
+        call = f"{name}({inputs})"
+        if returns is DYNAMIC:
+            call = f"{call}::JSON"
+        elif returns is STRING:
+            call = f"coalesce({call}, '')"
+        return result(call, returns, ready)
+
+    return emit

@@ -29,7 +29,8 @@ MACROS.define("kql_elements(d)", "CASE json_type(d) WHEN 'ARRAY' THEN TRY_CAST(d
 MACROS.define("kql_array_length(d)", "CASE json_type(d) WHEN 'ARRAY' THEN json_array_length(d)::BIGINT END")
 MACROS.define("kql_bag_keys(d)", "CASE json_type(d) WHEN 'OBJECT' THEN to_json(json_keys(d)) END")
 MACROS.define(
-    "kql_entries(d)", "CASE json_type(d) WHEN 'OBJECT' THEN map_entries(TRY_CAST(d AS MAP(VARCHAR, JSON))) ELSE [] END"
+    "kql_entries(d)",
+    "CASE json_type(d) WHEN 'OBJECT' THEN map_entries(TRY_CAST(d AS MAP(VARCHAR, JSON))) ELSE [] END",
 )
 # The first bag that has a key wins.
 MACROS.define(

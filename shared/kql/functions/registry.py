@@ -56,6 +56,10 @@ class Emission(Protocol):
         inside aggregates that keep their rows' order (`list(x ORDER BY …)`)."""
         ...
 
+    def earlier(self, expression: Bound) -> Bound:
+        """A column that holds this window expression, computed in a projection below: for a window over a window."""
+        ...
+
     def macro(self, definition: str) -> None:
         """Have this `CREATE MACRO …` (idempotent, by text) run before the query."""
         ...
