@@ -1,6 +1,6 @@
-"""A request's body on its way in: unpacked within a bound, parsed once, and kept as it came where that is safe."""
+"""A request's body on its way in: unpacked within a bound, parsed once, and written again in one canonical form."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
 import orjson
@@ -11,7 +11,6 @@ Json = Mapping[str, Any]
 """One record, as orjson parsed it."""
 
 _BOM: Final = b"\xef\xbb\xbf"
-_SPACED_COLONS: Final = (b" :", b"\t:", b"\n:", b"\r:")
 
 
 class EncodingUnknown(Exception):
@@ -62,21 +61,9 @@ def objects(value: Any, *, single: bool) -> list[dict[str, Any]]:
     return records
 
 
-def reads_the_same(body: bytes, keys: int) -> bool:
-    """Whether any JSON reader finds in `body` what ours found: no key twice in an object, no blank before a colon, no BOM.
-
-    `keys` is how many keys our reader found, at all depths. Each stands before a `":`, and so does a key that is there
-    twice; where the counts agree there is none. Text with `":` in it makes this False too, which costs a copy and no more.
-    """
-    return (
-        body[:1] == b"[" and body.count(b'":') == keys and not any(blank in body for blank in _SPACED_COLONS)
-    )
-
-
 def write(records: Sequence[Json]) -> bytes:
+    """The records as text that every JSON reader reads alike: no key twice in an object, no odd escapes, no blanks.
+
+    Writing costs a fifth of parsing. To prove that the body as it came has none of these costs more.
+    """
     return orjson.dumps(records)
-
-
-def count_keys(containers: Iterable[Any]) -> int:
-    """Keys in the values of a column, at all depths, or more where texts look like keys."""
-    return orjson.dumps(list(containers)).count(b'":')

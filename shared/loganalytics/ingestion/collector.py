@@ -81,8 +81,8 @@ class DataCollector:
         table = post.headers["log-type"].strip() + "_CL"
         log = CustomLog(
             table=table,
-            body=body,
             value=_parse(body),
+            size=len(body),
             time_field=post.headers.get("time-generated-field", "").strip(),
             constants=standard_constants(
                 workspace.id,

@@ -10,7 +10,7 @@ from shared.kernel.ticks import duration_ticks, ticks_of
 from shared.kql.types import Column
 from shared.loganalytics.ingestion import bodies
 from shared.loganalytics.ingestion.errors import InvalidDataFormat
-from shared.loganalytics.ingestion.shapes import Shape, Text, cut, dashed, look, observe
+from shared.loganalytics.ingestion.shapes import Seen, Text, cut, dashed, look, observe
 from shared.loganalytics.ingestion.suffixes import TYPE, Placement, Suffix, place
 from shared.loganalytics.logstore.model import Frame, FrameColumn
 from shared.loganalytics.tables.model import MAX_COLUMN_NAME, LogTable
@@ -30,11 +30,11 @@ Extend = Callable[[Iterable[Column]], LogTable]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CustomLog:
-    """A batch on its way to one custom table. `body` is the JSON text, `value` what it says."""
+    """A batch on its way to one custom table: the parsed body, and how many bytes it was."""
 
     table: str
-    body: bytes
     value: Any
+    size: int
     time_field: str = ""
     constants: Mapping[str, str]
     received: datetime
@@ -54,9 +54,7 @@ def custom_log_frame(log: CustomLog, table: LogTable | None, extend: Extend) -> 
         return None
     batch = _Batch(log, records)
     batch.settle_names()
-    placements = {
-        key: place(seen, _existing(table, batch.base(key))) for key, seen in batch.shape.seen.items()
-    }
+    placements = {key: place(seen, _existing(table, batch.base(key))) for key, seen in batch.seen.items()}
     columns: list[FrameColumn] = []
     for key, placement in placements.items():
         columns.extend(batch.columns(key, placement, table))
@@ -64,7 +62,7 @@ def custom_log_frame(log: CustomLog, table: LogTable | None, extend: Extend) -> 
     return Frame(
         table=log.table,
         rows=len(records),
-        body=batch.text(),
+        body=bodies.write(batch.records),
         columns=columns,
         constants=log.constants,
         time_source=batch.time_field or None,
@@ -83,16 +81,15 @@ class _Batch:
     def __init__(self, log: CustomLog, records: list[dict[str, Any]]) -> None:
         self.log = log
         self.records = records
-        self.changed = False
         # No field is longer than the whole body.
-        self.longest = MAX_FIELD_BYTES if len(log.body) > MAX_FIELD_BYTES else None
-        self.shape: Shape = observe(records, sniff=True, longest=self.longest)
-        self.time_field = log.time_field or (TIME if TIME in self.shape.seen else "")
+        self.longest = MAX_FIELD_BYTES if log.size > MAX_FIELD_BYTES else None
+        self.seen: dict[str, Seen] = observe(records, longest=self.longest)
+        self.time_field = log.time_field or (TIME if TIME in self.seen else "")
 
     def settle_names(self) -> None:
         """Refuse names that cannot be columns, let keys that mean one column be one key, and cut what is too long."""
         spelled: dict[str, list[str]] = {}
-        for key in self.shape.seen:
+        for key in self.seen:
             self._check(key)
             spelled.setdefault(self.base(key).lower(), []).append(key)
         again = False
@@ -100,7 +97,7 @@ class _Batch:
             if len(keys) > 1 or _CONTROL.search(keys[0]):
                 self._merge(keys)
                 again = True
-        long = [key for key, seen in self.shape.seen.items() if seen.is_too_long]
+        long = [key for key, seen in self.seen.items() if seen.is_too_long]
         for record in self.records if long else ():
             for key in long:
                 if key in record and type(record[key]) in (str, dict, list):
@@ -114,7 +111,7 @@ class _Batch:
     def columns(self, key: str, placement: Placement, table: LogTable | None) -> list[FrameColumn]:
         """The columns that read this key."""
         sources = self._split(key, placement) if placement.splits_texts else {}
-        if self.shape.seen[key].has_bare_guids and placement.texts.get(Text.GUID) is Suffix.GUID:
+        if self.seen[key].has_bare_guids and placement.texts.get(Text.GUID) is Suffix.GUID:
             self._dash(sources.get(Suffix.GUID, key))
         made: list[FrameColumn] = []
         for suffix in placement.suffixes:
@@ -130,15 +127,9 @@ class _Batch:
             )
         return made
 
-    def text(self) -> bytes:
-        """The body as it goes to the store."""
-        if not self.changed and bodies.reads_the_same(self.log.body, self.shape.keys):
-            return self.log.body
-        return bodies.write(self.records)
-
     def _check(self, key: str) -> None:
         # Senders that repeat the record's time under its own name mean it so; it is the time field unless another is.
-        if key in RESERVED and not (key == TIME and self.shape.seen[key].holds_only(Text.TIME)):
+        if key in RESERVED and not (key == TIME and self.seen[key].holds_only(Text.TIME)):
             raise InvalidDataFormat(f"the property name {key} is reserved", target=key)
         if not key:
             raise InvalidDataFormat("a property has an empty name")
@@ -162,7 +153,7 @@ class _Batch:
 
     def _split(self, key: str, placement: Placement) -> dict[Suffix, str]:
         """Give each kind of text its own key, since they go to several columns. Other kinds stay where they are."""
-        taken = self.shape.seen.keys()
+        taken = self.seen.keys()
         sources: dict[Suffix, str] = {}
         for suffix in set(placement.texts.values()):
             source = f"{key}#{suffix}"
@@ -180,7 +171,6 @@ class _Batch:
             record[source] = value
             if key != self.time_field:
                 del record[key]
-        self.changed = True
         return sources
 
     def _dash(self, source: str) -> None:
@@ -188,11 +178,9 @@ class _Batch:
             value = record.get(source)
             if type(value) is str:
                 record[source] = dashed(value)
-        self.changed = True
 
     def _look_again(self) -> None:
-        self.changed = True
-        self.shape = observe(self.records, sniff=True)
+        self.seen = observe(self.records)
 
 
 def _existing(table: LogTable | None, base: str) -> frozenset[Suffix]:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from shared.kernel.ticks import ticks_of
 from shared.kql.types import KqlType
 from shared.loganalytics.ingestion import bodies
-from shared.loganalytics.ingestion.shapes import observe
+from shared.loganalytics.ingestion.shapes import keys_of
 from shared.loganalytics.logstore.model import Frame, FrameColumn
 from shared.loganalytics.tables.model import LogTable
 
@@ -22,7 +22,6 @@ class DeclaredLog:
     """A batch on its way to one table. `declared` None takes every column that the table has."""
 
     table: LogTable
-    body: bytes
     records: Sequence[dict[str, Any]]
     declared: Mapping[str, KqlType] | None = None
     constants: Mapping[str, str]
@@ -32,21 +31,17 @@ class DeclaredLog:
 
 def declared_frame(log: DeclaredLog) -> Frame:
     """The frame: what the table has no column for, or the stream does not declare, is dropped; the rest is coerced."""
-    shape = observe(log.records, sniff=False)
     types = log.table.types
     columns = [
         FrameColumn(source=key, name=key, type=types[key])
-        for key, seen in shape.seen.items()
-        if seen.kinds
-        and key in types
-        and key not in SET_BY_US
-        and (log.declared is None or key in log.declared)
+        for key in keys_of(log.records)
+        if key in types and key not in SET_BY_US and (log.declared is None or key in log.declared)
     ]
     read = {column.name for column in columns}
     return Frame(
         table=log.table.name,
         rows=len(log.records),
-        body=log.body if bodies.reads_the_same(log.body, shape.keys) else bodies.write(log.records),
+        body=bodies.write(log.records),
         columns=columns,
         constants={name: value for name, value in log.constants.items() if name not in read},
         time_source=TIME,

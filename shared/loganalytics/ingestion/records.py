@@ -58,7 +58,6 @@ class RecordWriter:
         frame = declared_frame(
             DeclaredLog(
                 table=schema,
-                body=body,
                 records=orjson.loads(body),
                 constants=standard_constants(workspace, table),
                 received=now,

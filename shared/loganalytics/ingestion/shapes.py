@@ -6,13 +6,15 @@ Records of one source have few shapes, so most of the work is done by C loops ov
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
+from operator import itemgetter
 from typing import Any, Final
 
 import orjson
 
 from shared.kernel.ticks import parse_iso_ticks
-from shared.loganalytics.ingestion.bodies import Json, count_keys
+from shared.loganalytics.ingestion.bodies import Json
 from shared.loganalytics.logstore.model import JsonKind
 
 _GUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -23,7 +25,15 @@ _TIME: Final = re.compile(
 )
 _SHORTEST_TIME: Final = 16
 _LONGEST_TIME: Final = 35
-_SNIFFED: Final = frozenset({32, 36, *range(_SHORTEST_TIME, _LONGEST_TIME + 1)})
+_TIME_LENGTHS: Final = frozenset(range(_SHORTEST_TIME, _LONGEST_TIME + 1))
+_SNIFFED: Final = _TIME_LENGTHS | {32, 36}
+
+# How nearly all times are written: `2026-11-22T10:00:00.123Z`, `2026-11-22T10:00:00.123+00:00`.
+_ZULU: Final = itemgetter(4, 7, 10, 13, 16, -1)
+_ZULU_MARKS: Final = frozenset({("-", "-", "T", ":", ":", "Z")})
+_OFFSET: Final = itemgetter(4, 7, 10, 13, 16, -6, -3)
+_OFFSET_MARKS: Final = frozenset({("-", "-", "T", ":", ":", "+", ":"), ("-", "-", "T", ":", ":", "-", ":")})
+_HEX: Final = b"0123456789abcdefABCDEF"
 
 _KIND: Final[dict[type, JsonKind]] = {
     str: JsonKind.STRING,
@@ -45,11 +55,11 @@ class Text(StrEnum):
 
 @dataclass(slots=True)
 class Seen:
-    """What one key holds over the batch. `texts` are its string columns, one for each shape of record."""
+    """What one key holds over the batch. `texts` are its distinct texts, a set for each shape of record."""
 
     kinds: set[JsonKind] = field(default_factory=set[JsonKind])
     looks: set[Text] = field(default_factory=set[Text])
-    texts: list[Sequence[str]] = field(default_factory=list[Sequence[str]])
+    texts: list[set[str]] = field(default_factory=list[set[str]])
     has_bare_guids: bool = False
     is_too_long: bool = False
 
@@ -58,16 +68,13 @@ class Seen:
         return self.kinds <= {JsonKind.STRING} and self.looks <= {look}
 
 
-@dataclass(slots=True)
-class Shape:
-    """A whole batch: what its keys hold, and how many keys there are at all depths."""
-
-    seen: dict[str, Seen]
-    keys: int
+def keys_of(records: Iterable[Json]) -> list[str]:
+    """All keys of a batch."""
+    return list(dict.fromkeys(key for keys in set(map(tuple, records)) for key in keys))
 
 
-def observe(records: Sequence[Json], *, sniff: bool, longest: int | None = None) -> Shape:
-    """Look through a batch. `sniff` tells times and GUIDs from other text; `longest` (bytes) marks keys with longer values."""
+def observe(records: Sequence[Json], *, longest: int | None = None) -> dict[str, Seen]:
+    """What each key of a batch holds. `longest` (bytes) marks keys with longer values."""
     groups: dict[tuple[str, ...], list[Json]] = {}
     for record in records:
         keys = tuple(record)
@@ -76,69 +83,96 @@ def observe(records: Sequence[Json], *, sniff: bool, longest: int | None = None)
             groups[keys] = [record]
         else:
             group.append(record)
-    shape = Shape(seen={}, keys=sum(len(keys) * len(rows) for keys, rows in groups.items()))
+    found: dict[str, Seen] = {}
     if len(groups) * 4 > len(records) and len(records) > 16:
         # Hardly two records alike: columns across shapes are longer than columns within one.
         columns: dict[str, list[Any]] = {}
         for record in records:
             for key, value in record.items():
-                columns.setdefault(key, []).append(value)
+                column = columns.get(key)
+                if column is None:
+                    columns[key] = [value]
+                else:
+                    column.append(value)
         for key, values in columns.items():
-            _look(shape, key, values, sniff=sniff, longest=longest)
-        return shape
+            _look(found.setdefault(key, Seen()), values, longest=longest)
+        return found
     for keys, rows in groups.items():
         for key, values in zip(keys, zip(*(row.values() for row in rows), strict=True), strict=False):
-            _look(shape, key, values, sniff=sniff, longest=longest)
-    return shape
+            seen = found.get(key)
+            if seen is None:
+                seen = found[key] = Seen()
+            _look(seen, values, longest=longest)
+    return found
 
 
-def _look(shape: Shape, key: str, values: Sequence[Any], *, sniff: bool, longest: int | None) -> None:
-    seen = shape.seen.get(key)
-    if seen is None:
-        seen = shape.seen[key] = Seen()
+def _look(seen: Seen, values: Sequence[Any], *, longest: int | None) -> None:
     types = set(map(type, values))
-    types.discard(type(None))
     for each in types:
-        seen.kinds.add(_KIND[each])
-    if dict in types or list in types:
-        containers: list[Any] = [value for value in values if type(value) is dict or type(value) is list]
-        shape.keys += count_keys(containers)
-        if longest is not None and not seen.is_too_long:
-            seen.is_too_long = any(len(orjson.dumps(each)) > longest for each in containers)
+        if each in _KIND:
+            seen.kinds.add(_KIND[each])
     if str in types:
-        texts = values if len(types) == 1 and None not in values else [v for v in values if type(v) is str]
-        _look_at_texts(seen, texts, sniff=sniff, longest=longest)
+        texts = set(values) if len(types) == 1 else {v for v in values if type(v) is str}
+        _look_at_texts(seen, texts, longest=longest)
+    if longest is not None and not seen.is_too_long and (dict in types or list in types):
+        seen.is_too_long = any(
+            len(orjson.dumps(value)) > longest
+            for value in values
+            if type(value) is dict or type(value) is list
+        )
 
 
-def _look_at_texts(seen: Seen, texts: Sequence[str], *, sniff: bool, longest: int | None) -> None:
+def _look_at_texts(seen: Seen, texts: set[str], *, longest: int | None) -> None:
+    texts.discard("")  # an empty text says nothing about its column
+    if not texts:
+        return
+    seen.texts.append(texts)
     lengths = set(map(len, texts))
     if longest is not None and not seen.is_too_long and max(lengths) * 4 > longest:
         seen.is_too_long = any(len(t) * 4 > longest and len(t.encode()) > longest for t in texts)
-    if not sniff:
-        return
-    seen.texts.append(texts)
-    lengths.discard(0)  # an empty text says nothing about its column
-    if not lengths:
-        return
     if lengths.isdisjoint(_SNIFFED):
         seen.looks.add(Text.PLAIN)
-        return
-    if not lengths <= _SNIFFED:
+    elif lengths <= _TIME_LENGTHS and _all_times(texts):
+        seen.looks.add(Text.TIME)
+    elif lengths == {36} and _all_guids(texts):
+        seen.looks.add(Text.GUID)
+    else:
+        _look_at_each(seen, texts)
+
+
+def _look_at_each(seen: Seen, texts: set[str]) -> None:
+    # Most texts are told from times and GUIDs by one character.
+    odd = [t for t in texts if 16 <= len(t) <= 36 and (t[4] == "-" or t[8] == "-" or len(t) == 32)]
+    if len(odd) < len(texts):
         seen.looks.add(Text.PLAIN)
-    if not lengths.isdisjoint((32, 36)) and any(_is_bare_guid(t) for t in texts if len(t) == 32):
-        seen.has_bare_guids = True
-    seen.looks.update(_looks(texts, seen.looks))
+    for text in odd:
+        found = look(text)
+        seen.looks.add(found)
+        if found is Text.GUID and len(text) == 32:
+            seen.has_bare_guids = True
 
 
-def _looks(texts: Sequence[str], known: set[Text]) -> set[Text]:
-    """What texts look like, stopping as soon as nothing new can be found."""
-    found = set(known)
-    for text in texts:
-        if text:
-            found.add(look(text))
-            if len(found) == len(Text):
-                break
-    return found
+def _all_times(texts: set[str]) -> bool:
+    """Whether all are times in one of the two usual forms; False proves nothing."""
+    if min(map(len, texts)) < 20:
+        return False
+    if not set(map(_ZULU, texts)) <= _ZULU_MARKS and not set(map(_OFFSET, texts)) <= _OFFSET_MARKS:
+        return False
+    try:
+        for text in texts:
+            datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _all_guids(texts: set[str]) -> bool:
+    """Whether all (of 36 characters) are dashed GUIDs."""
+    joined, dashes = "".join(texts), "-" * len(texts)
+    return (
+        joined[8::36] == joined[13::36] == joined[18::36] == joined[23::36] == dashes
+        and joined.encode(errors="replace").translate(None, _HEX) == dashes.encode() * 4
+    )
 
 
 def look(text: str) -> Text:
@@ -180,4 +214,4 @@ def cut(value: Any, longest: int) -> Any:
 
 def all_texts(seen: Seen) -> Iterable[str]:
     """The key's texts over all shapes, without the empty ones."""
-    return (text for texts in seen.texts for text in texts if text)
+    return (text for texts in seen.texts for text in texts)

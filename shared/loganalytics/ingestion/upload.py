@@ -95,14 +95,13 @@ class LogsIngestion:
             if target.table.billable:
                 self.cap.check(target.workspace)
         for target in targets if records else ():
-            self._keep(upload, target, body, records)
+            self._keep(upload, target, records)
 
-    def _keep(self, upload: Upload, target: _Target, body: bytes, records: list[dict[str, Any]]) -> None:
+    def _keep(self, upload: Upload, target: _Target, records: list[dict[str, Any]]) -> None:
         workspace = target.workspace
         frame = declared_frame(
             DeclaredLog(
                 table=target.table,
-                body=body,
                 records=records,
                 declared=target.route.columns,
                 constants=standard_constants(
