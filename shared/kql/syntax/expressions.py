@@ -23,7 +23,18 @@ _STRING_OPS: Final = {
     for word in ("has", "hasprefix", "hassuffix", "contains", "startswith", "endswith")
     for negation in ("", "!")
     for case in ("", "_cs")
-} | {"notcontains", "containscs", "notcontainscs", "nothas", "hascs", "nothascs", "notstartswith", "notendswith", "like", "notlike"}
+} | {
+    "notcontains",
+    "containscs",
+    "notcontainscs",
+    "nothas",
+    "hascs",
+    "nothascs",
+    "notstartswith",
+    "notendswith",
+    "like",
+    "notlike",
+}
 _LIST_OPS: Final = {"in", "!in", "in~", "!in~", "has_any", "has_all"}
 _COMPARISONS: Final = {"==", "!=", "<>", "<", "<=", ">", ">=", "=~", "!~"}
 OR, AND, COMPARE, ADD, MULTIPLY, UNARY = 1, 2, 3, 4, 5, 6
@@ -106,7 +117,12 @@ class ExpressionParser(Cursor):
         """Expressions, named or not, between commas. A comma may trail before a `|`."""
         items = [self.named_or_star()]
         while self.take_punct(","):
-            if self.is_punct("|") or self.is_punct(")") or self.is_punct(";") or self.token.kind is TokenKind.END:
+            if (
+                self.is_punct("|")
+                or self.is_punct(")")
+                or self.is_punct(";")
+                or self.token.kind is TokenKind.END
+            ):
                 break
             items.append(self.named_or_star())
         return tuple(items)
@@ -233,7 +249,9 @@ class ExpressionParser(Cursor):
                     name = self.need_name("A property")
                 if self.is_punct("("):
                     inner = ast.Call(name, self.arguments(), span=self.span_from(start))
-                    found = ast.Member(found, name, span=self.span_from(start)) if not inner.arguments else inner
+                    found = (
+                        ast.Member(found, name, span=self.span_from(start)) if not inner.arguments else inner
+                    )
                 else:
                     found = ast.Member(found, name, span=self.span_from(start))
             elif self.is_punct("["):

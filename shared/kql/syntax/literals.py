@@ -40,7 +40,9 @@ _MONTHS: Final = {
         ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"), 1
     )
 }
-_PARTS: Final = re.compile(r"(\d{4})\s*,\s*(\d{1,2})\s*,\s*(\d{1,2})(?:\s*,\s*(\d{1,2}))?(?:\s*,\s*(\d{1,2}))?(?:\s*,\s*(\d{1,2}))?")
+_PARTS: Final = re.compile(
+    r"(\d{4})\s*,\s*(\d{1,2})\s*,\s*(\d{1,2})(?:\s*,\s*(\d{1,2}))?(?:\s*,\s*(\d{1,2}))?(?:\s*,\s*(\d{1,2}))?"
+)
 _RFC: Final = re.compile(
     r"(?:(?:Mon|Tues?|Wed(?:nes)?|Thu(?:rs)?|Fri|Sat(?:ur)?|Sun)(?:day)?,?\s+)?(\d{1,2})[\s-]+([A-Za-z]{3})[a-z]*[\s-]+(\d{4}|\d{2})"
     r"(?:\s+(\d{1,2}):(\d{2})(?::(\d{2})(?:\.(\d{1,7})\d*)?)?)?\s*(AM|PM|am|pm)?\s*([Zz]|GMT|UTC|[+-]\d{2}:?\d{2})?"
@@ -65,9 +67,7 @@ def timespan_ticks(text: str) -> int | None:
     return None
 
 
-def _assemble(
-    year: int, month: int, day: int, clock: tuple[str | None, ...], zone: str | None
-) -> int | None:
+def _assemble(year: int, month: int, day: int, clock: tuple[str | None, ...], zone: str | None) -> int | None:
     hour, minute, second, fraction, half = clock
     hours = int(hour or 0)
     if half:
@@ -113,7 +113,9 @@ def datetime_ticks(text: str) -> int | None:
         year, month, day, hour, minute, second = found.groups()
         return _assemble(int(year), int(month), int(day), (hour, minute, second, None, None), None)
     if re.fullmatch(r"\d{4}", text):
-        return ticks_of(datetime.combine(date(int(text), 1, 1), datetime.min.time(), UTC)) if int(text) else None
+        return (
+            ticks_of(datetime.combine(date(int(text), 1, 1), datetime.min.time(), UTC)) if int(text) else None
+        )
     return None
 
 
@@ -148,4 +150,3 @@ def guid_text(text: str) -> str | None:
         return str(UUID(text.strip().strip("\"'{}")))
     except ValueError:
         return None
-

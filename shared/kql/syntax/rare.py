@@ -259,7 +259,11 @@ class RareParser(TabularParser):
                     columns.append(ast.Call("pack_all", self.arguments(), span=self.span_from(start)))
                 elif kind is not None:
                     columns.append(
-                        ast.Call(f"to{kind}", (ast.Name(name, span=self.span_from(start)),), span=self.span_from(start))
+                        ast.Call(
+                            f"to{kind}",
+                            (ast.Name(name, span=self.span_from(start)),),
+                            span=self.span_from(start),
+                        )
                     )
                 else:
                     columns.append(ast.Name(name, span=self.span_from(start)))

@@ -53,7 +53,11 @@ class TabularParser(ExpressionParser):
 
     def _is_source(self) -> bool:
         after = self.peek()
-        return after.kind is TokenKind.PUNCTUATION and after.text in ("|", ")", "}")and not self.is_word("count")
+        return (
+            after.kind is TokenKind.PUNCTUATION
+            and after.text in ("|", ")", "}")
+            and not self.is_word("count")
+        )
 
     def tabular_head(self) -> Expr | None:
         token = self.token

@@ -1,0 +1,128 @@
+"""A query's text to its translation: parse, bind, write."""
+
+from collections.abc import Mapping
+
+from shared.kql.bind.context import Context
+from shared.kql.bind.operators import OPERATORS, SOURCES
+from shared.kql.bind.scalars import ScalarBinder
+from shared.kql.bind.scope import Col, Env, Relation, ScalarLet
+from shared.kql.bind.shape import print_
+from shared.kql.bind.tables import Binder
+from shared.kql.catalog import Catalog
+from shared.kql.errors import KqlSemanticError
+from shared.kql.functions import REGISTRY
+from shared.kql.functions.build import convert
+from shared.kql.functions.registry import Registry
+from shared.kql.plan.emit import Writer
+from shared.kql.plan.nodes import order_sql
+from shared.kql.syntax import ast
+from shared.kql.syntax.expressions import read_literal
+from shared.kql.syntax.parser import Parser, parse_query
+from shared.kql.translation import ResultTable, Translation
+from shared.kql.types import SQL_TYPE, Column, KqlType
+
+
+def translate(
+    text: str,
+    *,
+    catalog: Catalog,
+    now_ticks: int,
+    default_range: tuple[int | None, int | None] = (None, None),
+    registry: Registry = REGISTRY,
+    parameters: Mapping[str, str] | None = None,
+) -> Translation:
+    """The SQL that answers a query. Raises KqlSyntaxError, KqlSemanticError, KqlUnsupported.
+
+    `default_range` bounds TimeGenerated of every table, both ends inclusive. `parameters` are KQL literals for what
+    the query declares with `declare query_parameters`.
+    """
+    ctx = Context(
+        text,
+        catalog=catalog,
+        now_ticks=now_ticks,
+        default_range=default_range,
+        registry=registry,
+        parameters=parameters or {},
+    )
+    binder = Binder(ctx, OPERATORS, SOURCES)
+    relations = bind_query(binder, parse_query(text))
+    if not relations:
+        raise KqlSemanticError("The query yields no table.", text=text, pos=0, end=len(text))
+    return _written(binder, relations)
+
+
+def bind_query(binder: Binder, query: ast.Query) -> list[Relation]:
+    """The relations that a query's statements yield, in order."""
+    ctx = binder.ctx
+    env = Env()
+    found = list[Relation]()
+    for statement in query.statements:
+        match statement:
+            case ast.Let():
+                binder.let(statement, env)
+            case ast.DeclareParameters():
+                _declare(binder, statement, env)
+            case ast.SetOption():
+                pass  # options tune Kusto's own engine
+            case ast.Expression():
+                if binder.is_tabular(statement.value, env) or isinstance(
+                    statement.value, ast.Name | ast.Call
+                ):
+                    found.append(binder.table(statement.value, env))
+                else:
+                    found.append(
+                        print_(binder, ast.Project("print", (statement.value,), span=statement.span), env)
+                    )
+    del ctx
+    return found
+
+
+def _declare(binder: Binder, statement: ast.DeclareParameters, env: Env) -> None:
+    for declared in statement.parameters:
+        given = binder.ctx.parameters.get(declared.name)
+        kind = declared.type or KqlType.STRING
+        if given is not None:
+            node = _given(given, kind)
+        elif declared.default is not None:
+            node = declared.default
+        else:
+            binder.ctx.fail(f"The query parameter '{declared.name}' has no value.", declared)
+        with binder.ctx.pointing_at(declared):
+            bound = convert(binder.ctx, ScalarBinder(binder, env).bind(node), kind)
+        env.names[declared.name] = ScalarLet(bound)
+
+
+def _given(text: str, kind: KqlType) -> ast.Expr:
+    if kind is KqlType.STRING and text[:1] not in "\"'@":
+        return ast.Literal(KqlType.STRING, text)
+    value = read_literal(kind, text)
+    return Parser(text).expression() if value is None else ast.Literal(kind, value)
+
+
+def _written(binder: Binder, relations: list[Relation]) -> Translation:
+    writer = Writer(binder.subqueries)
+    for relation in relations:
+        relation.node.needed.update(col.ref for col in relation.columns)
+        relation.node.needed.update(key.ref for key in relation.order)
+    settled = [writer.settle(relation.node) for relation in relations]
+    results = list[ResultTable]()
+    for index, (relation, nodes) in enumerate(zip(relations, settled, strict=True)):
+        clause = writer.with_clause(nodes)
+        shown = ", ".join(_shown(col) for col in relation.columns) or "NULL"
+        order = order_sql(relation.order)
+        sql = f"{clause}SELECT {shown} FROM {relation.node.name} {order}".rstrip()
+        name = "PrimaryResult" if index == 0 else f"PrimaryResult{index}"
+        columns = [Column(name=col.name, type=col.type) for col in relation.columns]
+        results.append(ResultTable(name=name, sql=sql, columns=columns))
+    return Translation(
+        results=results,
+        scans=writer.scans(),
+        prelude=tuple(binder.ctx.prelude),
+        functions=tuple(binder.ctx.natives),
+        render=binder.ctx.render,
+    )
+
+
+def _shown(col: Col) -> str:
+    kind = SQL_TYPE[col.type]
+    return col.ref if kind != "JSON" else f"{col.ref}::VARCHAR AS {col.ref}"

@@ -1,0 +1,147 @@
+"""Our engine as the conformance checker wants it: text in, columns, types and rows out, in an in-memory DuckDB."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import duckdb
+
+from shared.kernel.ticks import format_ticks, format_timespan_ticks, ticks_of
+from shared.kql import KqlSemanticError, translate
+from shared.kql.catalog import StoredFunction, TableSchema
+from shared.kql.translation import Scan, Translation
+from shared.kql.types import SQL_TYPE, Column, KqlType
+
+NOW = ticks_of(datetime(2026, 1, 15, 12, 0, tzinfo=UTC))
+_STANDARD = (
+    Column(name="TimeGenerated", type=KqlType.DATETIME),
+    Column(name="Timestamp", type=KqlType.DATETIME),
+    Column(name="Type", type=KqlType.STRING),
+)
+
+
+@dataclass(slots=True)
+class EmptyCatalog:
+    """No table, no function."""
+
+    def table(self, name: str, *, workspace: str | None = None) -> TableSchema | None:
+        del name, workspace
+        return None
+
+    def table_names(self, *, workspace: str | None = None) -> Sequence[str]:
+        del workspace
+        return ()
+
+    def function(self, name: str) -> StoredFunction | None:
+        del name
+        return None
+
+
+@dataclass(slots=True)
+class LenientCatalog(EmptyCatalog):
+    """Every table that was learnt, with the columns that were learnt."""
+
+    names: set[str] = field(default_factory=set[str])
+    columns: dict[str, KqlType] = field(default_factory=dict[str, KqlType])
+
+    def table(self, name: str, *, workspace: str | None = None) -> TableSchema | None:
+        del workspace
+        if name not in self.names:
+            return None
+        standard = {column.name for column in _STANDARD}
+        created = [Column(name=each, type=kind) for each, kind in self.columns.items() if each not in standard]
+        return TableSchema(name=name, columns=(*_STANDARD, *created))
+
+    def table_names(self, *, workspace: str | None = None) -> Sequence[str]:
+        del workspace
+        return sorted(self.names)
+
+
+def _value(value: Any, kind: KqlType) -> Any:
+    if value is None:
+        return "" if kind is KqlType.STRING else None
+    match kind:
+        case KqlType.DATETIME:
+            return format_ticks(value, digits=7)
+        case KqlType.TIMESPAN:
+            return format_timespan_ticks(value)
+        case KqlType.DYNAMIC:
+            return json.loads(value)
+        case KqlType.GUID:
+            return str(value)
+        case _:
+            return value
+
+
+def execute(connection: duckdb.DuckDBPyConnection, translation: Translation) -> list[tuple[list[str], list[str], list[list[Any]]]]:
+    """Run every result of a translation over empty tables."""
+    for statement in translation.prelude:
+        connection.execute(statement)
+    if translation.functions:
+        from shared.kql.native import register  # noqa: PLC0415  only rare functions need it
+
+        register(connection, translation.functions)
+    for scan in translation.scans:
+        connection.execute(_empty(scan))
+    answers = list[tuple[list[str], list[str], list[list[Any]]]]()
+    for table in translation.results:
+        rows = connection.execute(table.sql).fetchall()
+        kinds = [column.type for column in table.columns]
+        answers.append(
+            (
+                [column.name for column in table.columns],
+                [kind.value for kind in kinds],
+                [[_value(cell, kind) for cell, kind in zip(row, kinds, strict=True)] for row in rows]
+                if kinds
+                else [[] for _ in rows],
+            )
+        )
+    return answers
+
+
+def _empty(scan: Scan) -> str:
+    columns = [f'"{column.name}" {SQL_TYPE[column.type]}' for column in scan.columns]
+    if scan.ingestion_time:
+        columns.append('"$ingestion_time" BIGINT')
+    return f"CREATE OR REPLACE TEMP TABLE {scan.relation} ({', '.join(columns) or 'none INTEGER'})"
+
+
+class Engine:
+    """What `kqlcheck.py` drives."""
+
+    def run(self, query: str) -> tuple[list[str], list[str] | None, list[list[Any]]]:
+        translation = translate(query, catalog=EmptyCatalog(), now_ticks=NOW)
+        with duckdb.connect() as connection:
+            return execute(connection, translation)[0]
+
+    def check(self, query: str) -> None:
+        """Parse, bind, translate and run on empty tables; tables and columns that are unknown are created."""
+        catalog = LenientCatalog()
+        for _ in range(500):
+            try:
+                translation = translate(query, catalog=catalog, now_ticks=NOW)
+                break
+            except KqlSemanticError as error:
+                if not self._learn(catalog, error):
+                    raise
+        else:
+            raise RuntimeError("the query keeps asking for names")
+        with duckdb.connect() as connection:
+            execute(connection, translation)
+
+    def _learn(self, catalog: LenientCatalog, error: KqlSemanticError) -> bool:
+        if "'" not in error.bare:
+            return False
+        name = error.bare.split("'")[1]
+        if error.bare.startswith("Failed to resolve table") and name not in catalog.names:
+            catalog.names.add(name)
+            return True
+        asks = "Failed to resolve scalar", "Failed to resolve column", "The left side", "The right side"
+        if error.bare.startswith(asks) or " has no column '" in error.bare:
+            name = error.bare.rsplit("'", 2)[1] if " has no column '" in error.bare else name
+            if name not in catalog.columns and catalog.names:
+                catalog.columns[name] = KqlType.DYNAMIC
+                return True
+        return False
