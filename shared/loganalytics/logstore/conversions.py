@@ -20,6 +20,7 @@ _TIMESPAN: Final = r"^(-?)(?:(\d{1,7})\.)?(\d{1,2}):(\d{2})(?::(\d{2})(?:\.(\d{1
 _SLOW_DATETIME: Final = (
     r"\d{4}-\d{2}-\d{2}([Tt ]([01]\d|2[0-3]):\d{2}(:\d{2}([.,]\d{1,9}\d*)?)?)?\s*([Zz]|[+-]\d{2}:?\d{2})?"
 )
+_OFFSET: Final = r"\s*(?:[Zz]|([+-])(\d{2}):?(\d{2}))$"
 _FEW: Final = 4
 _KIND_FIRST: Final = {
     JsonKind.STRING: ('"',),
@@ -59,14 +60,21 @@ def datetime_sql(text: str) -> str:
         f"epoch_us(TRY_CAST({text} AS TIMESTAMP)) * 10 + {UNIX_EPOCH_TICKS}"
         f" + CASE WHEN strlen({text}) = 28 THEN TRY_CAST({text}[27] AS BIGINT) ELSE 0 END"
     )
-    trimmed = f"replace(trim({text}), ',', '.')"
+    # The cast also ignores an offset, so it is taken off and counted apart.
+    bare = f"replace(regexp_replace(trim({text}), {text_sql(_OFFSET)}, ''), ',', '.')"
+    sign = f"CASE WHEN regexp_extract({text}, {text_sql(_OFFSET)}, 1) = '-' THEN -1 ELSE 1 END"
+
+    def digits(pattern: str, group: int) -> str:
+        return f"coalesce(TRY_CAST(nullif(regexp_extract(trim({text}), {text_sql(pattern)}, {group}), '') AS BIGINT), 0)"
+
+    shift = f"{sign} * ({digits(_OFFSET, 2)} * 60 + {digits(_OFFSET, 3)}) * 600000000"
     slow = (
-        f"epoch_us(TRY_CAST({trimmed} AS TIMESTAMP)) * 10 + {UNIX_EPOCH_TICKS}"
-        f" + coalesce(TRY_CAST(nullif(regexp_extract({text}, '[.,]\\d{{6}}(\\d)', 1), '') AS BIGINT), 0)"
+        f"epoch_us(TRY_CAST({bare} AS TIMESTAMP)) * 10 + {UNIX_EPOCH_TICKS}"
+        f" + {digits('[.,][0-9]{6}([0-9])', 1)} - {shift}"
     )
     return (
-        f"CASE WHEN {usual} THEN {quick} WHEN regexp_full_match(trim({text}), {text_sql(_SLOW_DATETIME)})"
-        f" THEN CASE WHEN {slow} BETWEEN 0 AND {MAX_TICKS} THEN {slow} END END"
+        f"coalesce(CASE WHEN {usual} THEN {quick} END, CASE WHEN regexp_full_match(trim({text}), {text_sql(_SLOW_DATETIME)})"
+        f" THEN CASE WHEN {slow} BETWEEN 0 AND {MAX_TICKS} THEN {slow} END END)"
     )
 
 
@@ -120,10 +128,10 @@ def column_sql(column: FrameColumn, source: str, *, as_json: bool) -> str:
     """The value of a column, given the expression of its key."""
     if not as_json:
         return convert_sql(source, column.type)
-    wanted = _wanted_sql(column, f"{source}::VARCHAR")
+    wanted = _wanted_sql(column, f"({source}::VARCHAR)")
     if column.type is KqlType.DYNAMIC:
         return f"CASE WHEN {wanted} THEN {source} END" if wanted else source
-    text = json_text_sql(f"{source}::VARCHAR")
+    text = json_text_sql(f"({source}::VARCHAR)")
     value = convert_sql(text, column.type)
     return f"CASE WHEN {wanted} THEN {value} ELSE {empty_sql(column.type)} END" if wanted else value
 

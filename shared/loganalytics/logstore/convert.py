@@ -114,7 +114,7 @@ def _time_sql(frame: Frame, received: str, key_sql: Callable[[str], str], as_jso
     if frame.time_source is None:
         return received
     key = key_sql(frame.time_source)
-    ticks = datetime_sql(json_text_sql(f"{key}::VARCHAR") if as_json[frame.time_source] else key)
+    ticks = datetime_sql(json_text_sql(f"({key}::VARCHAR)") if as_json[frame.time_source] else key)
     if frame.time_bounds is not None:
         low, high = frame.time_bounds
         ticks = f"CASE WHEN {ticks} BETWEEN {low} AND {high} THEN {ticks} END"

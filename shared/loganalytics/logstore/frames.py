@@ -86,7 +86,7 @@ def decode(blob: bytes, *, name: str, tables: frozenset[str] | None = None) -> l
     check_version("staged blob", int.from_bytes(blob[4:8], "big"), current=VERSION)
     start = _PREFIX + int.from_bytes(blob[8:12], "big")
     header: dict[str, Any] = orjson.loads(blob[_PREFIX:start])
-    stored: list[list[list[Any]]] = header["shapes"]
+    shaped: list[list[tuple[str, str, str, list[str], str | None]]] = header["shapes"]
     shapes: list[tuple[FrameColumn, ...]] = [
         tuple(
             FrameColumn(
@@ -98,7 +98,7 @@ def decode(blob: bytes, *, name: str, tables: frozenset[str] | None = None) -> l
             )
             for source, column, kind, kinds, pattern in shape
         )
-        for shape in stored
+        for shape in shaped
     ]
     found: list[StagedFrame] = []
     for one in header["frames"]:
