@@ -29,12 +29,13 @@ START_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 5.0
 _SERVICES: Final = ("blob", "queue", "table")
 _LISTENING: Final = re.compile(
-    rb"Azurite (Blob|Queue|Table) service (?:is )?successfully listen(?:s|ing) (?:at|on) http://127\.0\.0\.1:(\d+)"
+    rb"Azurite (Blob|Queue|Table) service (?:is )?successfully listen(?:s|ing) (?:at|on) https?://127\.0\.0\.1:(\d+)"
 )
-# Its standard input is a pipe of ours: when we are gone, even by kill -9, the pipe ends and so does Azurite.
+# Its standard input is a pipe of ours: when we are gone, even by kill -9, the pipe ends, and Azurite saves and goes too.
 _LIFELINE: Final = (
     "data:text/javascript,import{isMainThread}from'node:worker_threads';"
-    "if(isMainThread){process.stdin.on('end',()=>process.exit(0)).on('error',()=>process.exit(0)).resume()}"
+    "const leave=()=>{setTimeout(()=>process.exit(0),5000).unref();process.kill(process.pid,'SIGTERM')};"
+    "if(isMainThread){process.stdin.on('end',leave).on('error',leave).resume().unref()}"
 )
 
 
@@ -61,11 +62,13 @@ class Azurite:
         ports: tuple[int, int, int] = (0, 0, 0),
         log_file: Path | None = None,
         accounts: Mapping[str, str] | None = None,
+        tls: tuple[Path, Path] | None = None,
         repo: Path = REPO,
     ) -> Self:
         """Start it and wait until its three services listen. Without `data_dir` it keeps all in memory.
 
-        `ports` are blob, queue, table; 0 takes a free one. `accounts` replace the well-known one.
+        `ports` are blob, queue, table; 0 takes a free one. `accounts` replace the well-known one. With `tls`
+        (certificate and key, PEM) it speaks https and takes bearer tokens, of which it checks the claims only.
         """
         script = repo / SCRIPT
         if not script.is_file():
@@ -74,10 +77,10 @@ class Azurite:
             _refuse_taken(port)
         names = {ACCOUNT: ACCOUNT_KEY} if accounts is None else dict(accounts)
         where = log_file or _fresh_log()
-        process = _spawn(_command(script, data_dir, ports), where, names)
+        process = _spawn(_command(script, data_dir, ports, tls), where, names)
         running = cls(process=process, endpoints={}, log_file=where, accounts=names)
         try:
-            running.endpoints = running._await_services()
+            running.endpoints = running._await_services("http" if tls is None else "https")
         except BaseException:
             running.stop()
             raise
@@ -93,10 +96,11 @@ class Azurite:
         return self.connection_string_of(next(iter(self.accounts)))
 
     def connection_string_of(self, account: str) -> str:
+        scheme = self.endpoints["blob"].split(":")[0]
         services = "".join(
             f"{service.capitalize()}Endpoint={self.endpoints[service]}/{account};" for service in _SERVICES
         )
-        return f"DefaultEndpointsProtocol=http;AccountName={account};AccountKey={self.accounts[account]};{services}"
+        return f"DefaultEndpointsProtocol={scheme};AccountName={account};AccountKey={self.accounts[account]};{services}"
 
     def alive(self) -> bool:
         return self.process.poll() is None
@@ -106,7 +110,7 @@ class Azurite:
         if not self.alive():
             raise AzuriteFailed(self._obituary("died"))
         for service, endpoint in self.endpoints.items():
-            host, port = endpoint.removeprefix("http://").split(":")
+            host, port = endpoint.split("://")[1].split(":")
             try:
                 socket.create_connection((host, int(port)), timeout=5).close()
             except OSError as error:
@@ -116,16 +120,16 @@ class Azurite:
 
     def stop(self) -> None:
         """Ended when this returns; harmless if it already is."""
-        if self.process.stdin is not None:
-            with suppress(BrokenPipeError):
-                self.process.stdin.close()
         if self.process.poll() is None:
-            self.process.terminate()
+            self.process.terminate()  # it saves what is in `data_dir`
             try:
                 self.process.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+        if self.process.stdin is not None:
+            with suppress(BrokenPipeError):
+                self.process.stdin.close()
 
     def __enter__(self) -> Self:
         return self
@@ -135,13 +139,13 @@ class Azurite:
     ) -> None:
         self.stop()
 
-    def _await_services(self) -> Mapping[str, str]:
+    def _await_services(self, scheme: str) -> Mapping[str, str]:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             found = dict(_LISTENING.findall(self.log_file.read_bytes()))
             if len(found) == len(_SERVICES):
                 return {
-                    name.decode().lower(): f"http://127.0.0.1:{int(port)}" for name, port in found.items()
+                    name.decode().lower(): f"{scheme}://127.0.0.1:{int(port)}" for name, port in found.items()
                 }
             if not self.alive():
                 raise AzuriteFailed(self._obituary("did not start"))
@@ -171,14 +175,17 @@ def find_node() -> Path:
 
 
 def _major(node: Path) -> int:
-    answer = subprocess.run([node, "--version"], capture_output=True, text=True, check=False, timeout=30)  # noqa: S603  our own path to node
+    answer = subprocess.run([node, "--version"], capture_output=True, text=True, check=False, timeout=30)
     match = re.match(r"v(\d+)\.", answer.stdout)
     return int(match.group(1)) if match else 0
 
 
-def _command(script: Path, data_dir: Path | None, ports: tuple[int, int, int]) -> list[str]:
+def _command(
+    script: Path, data_dir: Path | None, ports: tuple[int, int, int], tls: tuple[Path, Path] | None
+) -> list[str]:
     where = ["--inMemoryPersistence"] if data_dir is None else ["--location", str(data_dir)]
     listening = [f"--{service}Port={port}" for service, port in zip(_SERVICES, ports, strict=True)]
+    secure = [] if tls is None else ["--cert", str(tls[0]), "--key", str(tls[1]), "--oauth", "basic"]
     return [
         str(find_node()),
         "--import",
@@ -186,6 +193,7 @@ def _command(script: Path, data_dir: Path | None, ports: tuple[int, int, int]) -
         str(script),
         *where,
         *listening,
+        *secure,
         "--silent",
         "--skipApiVersionCheck",
         "--disableTelemetry",
@@ -199,7 +207,7 @@ def _spawn(command: list[str], log_file: Path, accounts: Mapping[str, str]) -> s
     log_file.parent.mkdir(parents=True, exist_ok=True)
     # Started apart from the terminal's process group: Ctrl-C must reach whoever owns it, not Azurite before its users.
     with log_file.open("wb") as log:
-        return subprocess.Popen(  # noqa: S603  node and the script are our own paths
+        return subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=log,

@@ -40,6 +40,7 @@ class AzureStorage:
     connection_string: str | None = field(default=None, repr=False)
     endpoints: Endpoints | None = None
     credential: TokenCredential | None = field(default=None, repr=False)
+    ca_file: str | None = None
     clock: Clock = field(default_factory=SystemClock)
     jitter: Callable[[], float] = random.random
     _lock: RLock = field(default_factory=RLock, repr=False)
@@ -53,12 +54,23 @@ class AzureStorage:
 
     @classmethod
     def from_identity(
-        cls, *, blob: str, queue: str, table: str, credential: TokenCredential, clock: Clock | None = None
+        cls,
+        *,
+        blob: str,
+        queue: str,
+        table: str,
+        credential: TokenCredential,
+        ca_file: str | None = None,
+        clock: Clock | None = None,
     ) -> Self:
-        """With a managed identity or whoever `credential` is; the three are the services' addresses."""
+        """With a managed identity or whoever `credential` is; the three are the services' addresses.
+
+        `ca_file` replaces the public certificate authorities (an emulator's, or those of a network that inspects TLS).
+        """
         return cls(
             endpoints=Endpoints(blob=blob, queue=queue, table=table),
             credential=credential,
+            ca_file=ca_file,
             clock=clock or SystemClock(),
         )
 
@@ -123,7 +135,10 @@ class AzureStorage:
     def _options(self) -> dict[str, Any]:
         from shared.storage.azure_calls import SDK_OPTIONS, transport
 
-        return {"transport": self._keep("transport", "", transport), **SDK_OPTIONS}
+        return {
+            "transport": self._keep("transport", "", lambda: transport(self.ca_file)),
+            **SDK_OPTIONS,
+        }
 
     def _blob_service(self) -> BlobServiceClient:
         from azure.storage.blob import BlobServiceClient

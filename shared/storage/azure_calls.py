@@ -130,7 +130,7 @@ def summary(error: AzureError) -> str:
     return " ".join(str(part) for part in (type(error).__name__, status, code) if part)
 
 
-def transport() -> RequestsTransport:
+def transport(ca_file: str | None = None) -> RequestsTransport:
     """Connections shared by all threads of the process; a burst beyond them opens more and drops them after."""
     session = Session()
     adapter = HTTPAdapter(pool_connections=4, pool_maxsize=CONNECTIONS, max_retries=0)
@@ -138,7 +138,11 @@ def transport() -> RequestsTransport:
     session.mount("https://", adapter)
     session.trust_env = False  # proxies and .netrc of the environment would be read at each request
     return RequestsTransport(
-        session=session, session_owner=False, connection_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS
+        session=session,
+        session_owner=False,
+        connection_timeout=CONNECT_SECONDS,
+        read_timeout=READ_SECONDS,
+        connection_verify=ca_file or True,
     )
 
 
