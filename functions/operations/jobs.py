@@ -21,7 +21,7 @@ WRITE = "Microsoft.OperationalInsights/workspaces/write"
 
 
 @bp.function_name("jobs_job_advance")
-@bp.queue_trigger("msg", queue_name="oms-jobs", connection="OMS_STORAGE")
+@bp.queue_trigger("msg", queue_name="oms-jobs", connection="OMS_STORAGE")  # pyright: ignore[reportUnknownMemberType] - untyped in the library
 def advance(msg: func.QueueMessage) -> None:
     """Take one job a step further. Raising makes the host deliver the message again."""
     delivery = services().jobs.handle(msg.get_body().decode())

@@ -114,6 +114,8 @@ class OutputWriter:
     blobs: Blobs
     job: Job
     clock: Clock
+    segment_bytes: int = MAX_SEGMENT
+    segment_blocks: int = MAX_BLOCKS
     mark: OutputMark = field(init=False)
     _found: list[_Frame] = field(default_factory=list[_Frame])
     """Lines that an earlier attempt left behind, not yet met again."""
@@ -160,7 +162,7 @@ class OutputWriter:
         )
 
     def _append_block(self) -> None:
-        if self.mark.size >= MAX_SEGMENT or self.mark.blocks >= MAX_BLOCKS:
+        if self.mark.size >= self.segment_bytes or self.mark.blocks >= self.segment_blocks:
             self.blobs.append(self._name(), _end_frame(self.job.fence), at=self.mark.size)
             self.mark = OutputMark(segment=self.mark.segment + 1, lines=self.mark.lines)
         block = bytearray()
