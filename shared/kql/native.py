@@ -1,6 +1,6 @@
 """Scalar functions in Python that the DuckDB child registers by name, for what SQL cannot say and queries rarely ask."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, Protocol
@@ -76,3 +76,9 @@ NATIVE: Final[Mapping[str, NativeFunction]] = _table(
         for name, (function, parameters, returns) in series.FUNCTIONS.items()
     ),
 )
+
+
+def register(connection: Registrar, names: Iterable[str]) -> None:
+    """Make these functions callable on the connection."""
+    for name in names:
+        NATIVE[name].register(connection)
