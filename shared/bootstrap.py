@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import TYPE_CHECKING
+from threading import RLock
+from typing import TYPE_CHECKING, Final, Self, overload
 
 from shared.kernel.clock import Clock, SystemClock
 from shared.settings import Settings
@@ -17,13 +18,38 @@ if TYPE_CHECKING:
     from shared.arm.store import ResourceStore
     from shared.identity.access import RoleAssignments
     from shared.identity.local_issuer import LocalIssuer
+    from shared.identity.model import Principal
     from shared.identity.secrets import KeyWrapper, SecretBox
     from shared.identity.service import Identity
     from shared.jobs.desk import JobDesk
     from shared.jobs.engine import JobEngine
     from shared.jobs.kinds import JobKinds
     from shared.jobs.poison import PoisonDesk
+    from shared.loganalytics.logstore.model import WorkspaceId
+    from shared.loganalytics.logstore.store import LogStore
+    from shared.loganalytics.queries.access import QueryAccess, ResourceScope
+    from shared.loganalytics.queries.processes import QueryProcesses
+    from shared.loganalytics.queries.scope import FindWorkspace
+    from shared.loganalytics.queries.service import LogQueries
+    from shared.loganalytics.tables.registry import TableRegistry
     from shared.loganalytics.workspaces.service import Workspaces
+
+
+class built_once[T](cached_property[T]):  # noqa: N801 - used as a decorator, like the one it extends
+    """A cached property that is built once also when many threads ask first at the same time."""
+
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> Self: ...
+    @overload
+    def __get__(self, instance: object, owner: type | None = None) -> T: ...
+    def __get__(self, instance: object | None, owner: type | None = None) -> Self | T:
+        if instance is None:
+            return self
+        with _BUILDING:
+            return super().__get__(instance, owner)
+
+
+_BUILDING: Final = RLock()
 
 
 @dataclass
@@ -33,7 +59,7 @@ class Services:
     settings: Settings
     clock: Clock
 
-    @cached_property
+    @built_once
     def storage(self) -> Storage:
         from shared.storage.azure import AzureStorage
 
@@ -46,7 +72,7 @@ class Services:
             credential=azure_credential(self.settings),
         )
 
-    @cached_property
+    @built_once
     def secrets(self) -> SecretBox:
         from shared.identity.secrets import SecretBox
 
@@ -61,13 +87,16 @@ class Services:
 
         return KeyFile(self.settings.data_dir / "keys")
 
-    @cached_property
+    @property
     def issuer(self) -> LocalIssuer | None:
-        """The bundle's own token issuer; None where Entra signs."""
+        """The bundle's own issuer of tokens for people and programs; None where Entra signs these."""
+        return self.signer if self.settings.issuer == "local" else None
+
+    @built_once
+    def signer(self) -> LocalIssuer:
+        """Signs the tokens of agents, wherever the bundle runs."""
         from shared.identity.local_issuer import LocalIssuer
 
-        if self.settings.issuer != "local":
-            return None
         return LocalIssuer(
             storage=self.storage,
             box=self.secrets,
@@ -76,28 +105,30 @@ class Services:
             base_url=self.settings.base_url,
         )
 
-    @cached_property
+    @built_once
     def role_assignments(self) -> RoleAssignments:
         from shared.identity.access import RoleAssignments
 
         return RoleAssignments(storage=self.storage, clock=self.clock)
 
-    @cached_property
+    @built_once
     def identity(self) -> Identity:
         from shared.identity.access import Access
         from shared.identity.entra import entra_validator
         from shared.identity.service import Identity, NoTokens
         from shared.identity.sign_in import SignIns
+        from shared.identity.tokens import ByIssuer
 
         settings = self.settings
+        own = self.signer.validator()
         if self.issuer is not None:
-            tokens = self.issuer.validator()
+            tokens = own
         elif settings.audience is not None:
             tokens = entra_validator(tenant=settings.tenant_id, audience=settings.audience, clock=self.clock)
         else:
             tokens = NoTokens()
         return Identity(
-            tokens=tokens,
+            tokens=ByIssuer(own_issuer=self.signer.issuer, own=own, others=tokens),
             access=Access(assignments=self.role_assignments),
             sign_ins=SignIns(storage=self.storage, box=self.secrets, clock=self.clock),
             tenant=settings.tenant_id,
@@ -106,26 +137,26 @@ class Services:
             secure_cookies=settings.base_url.startswith("https://"),
         )
 
-    @cached_property
+    @built_once
     def resources(self) -> ResourceStore:
         from shared.arm.store import ResourceStore
 
         return ResourceStore(storage=self.storage, clock=self.clock)
 
-    @cached_property
+    @built_once
     def workspaces(self) -> Workspaces:
         from shared.loganalytics.workspaces.service import Workspaces
 
         return Workspaces(storage=self.storage, resources=self.resources, box=self.secrets, clock=self.clock)
 
-    @cached_property
+    @built_once
     def job_kinds(self) -> JobKinds:
         """What jobs this release runs: each service registers its kinds here."""
         from shared.jobs.kinds import JobKinds
 
         return JobKinds()
 
-    @cached_property
+    @built_once
     def nudge(self) -> Callable[[str], None]:
         """Wakes the local host's listener of a queue; on Azure the platform scales by the queue itself."""
         from shared.cloud.host import HostNudge
@@ -134,25 +165,88 @@ class Services:
         url = self.settings.host_nudge_url
         return no_nudge if url is None else HostNudge(url)
 
-    @cached_property
+    @built_once
     def jobs(self) -> JobEngine:
         from shared.jobs.engine import JobEngine
 
         return JobEngine(self.storage, self.clock, self.job_kinds, nudge=self.nudge)
 
-    @cached_property
+    @built_once
     def job_desk(self) -> JobDesk:
         from shared.jobs.desk import JobDesk
 
         return JobDesk(self.jobs)
 
-    @cached_property
+    @built_once
     def poison(self) -> PoisonDesk:
         """Poison queues; a service that listens to another queue adds it here."""
         from shared.jobs.engine import QUEUE
         from shared.jobs.poison import PoisonDesk, explain_job
 
         return PoisonDesk(self.storage, {QUEUE: explain_job(self.jobs.store)}, self.nudge)
+
+    @built_once
+    def tables(self) -> TableRegistry:
+        from shared.loganalytics.tables.registry import TableRegistry
+        from shared.loganalytics.tables.store import TableStore
+
+        return TableRegistry(store=TableStore(self.storage.table("omstables")), clock=self.clock)
+
+    @built_once
+    def log_store(self) -> LogStore:
+        from shared.loganalytics.logstore.store import LogStore
+
+        settings = self.settings
+        return LogStore.over(
+            self.storage,
+            clock=self.clock,
+            folder=settings.data_dir / "store",
+            cache_bytes=settings.cache_mb * 1_000_000,
+            tail_limit=settings.tail_limit_mb * 1_000_000,
+        )
+
+    @built_once
+    def queries(self) -> LogQueries:
+        from shared.loganalytics.queries.records import StoredRecords
+        from shared.loganalytics.queries.schemas import WorkspaceSchemas
+        from shared.loganalytics.queries.service import LogQueries
+
+        return LogQueries(
+            schemas=WorkspaceSchemas(registry=self.tables, stored=lambda _workspace, _name: None),
+            records=StoredRecords(store=self.log_store),
+            processes=self.query_processes,
+            clock=self.clock,
+            memory_mb=self.settings.query_memory_mb,
+        )
+
+    @built_once
+    def query_processes(self) -> QueryProcesses:
+        from shared.loganalytics.queries.processes import QueryProcesses
+
+        return QueryProcesses(size=self.settings.query_processes, memory_mb=self.settings.query_memory_mb)
+
+    @built_once
+    def query_access(self) -> QueryAccess:
+        from shared.loganalytics.queries.access import QueryAccess
+
+        return QueryAccess(workspaces=self.workspaces, identity=self.identity)
+
+    def finder(self, principal: Principal) -> FindWorkspace:
+        """Looks up the workspaces that one caller may query."""
+        return self.query_access.finder(principal)
+
+    def finder_of_system(self) -> FindWorkspace:
+        """For queries of our own over one workspace: they name no other."""
+
+        def find(name: str) -> WorkspaceId:
+            from shared.loganalytics.queries.scope import PathNotFound
+
+            raise PathNotFound(f"this query reads its own workspace only, not {name}", target=name)
+
+        return find
+
+    def resource_workspaces(self, principal: Principal, resource_id: str) -> ResourceScope:
+        return self.query_access.resource(principal, resource_id)
 
 
 def azure_credential(settings: Settings) -> TokenCredential:

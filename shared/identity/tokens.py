@@ -89,6 +89,28 @@ class TokenValidator:
             raise InvalidAuthenticationToken(f"the token does not hold: {type(wrong).__name__}") from None
 
 
+class Validator(Protocol):
+    def principal(self, token: str) -> Principal: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ByIssuer:
+    """Agents carry tokens that the bundle signed itself; people and programs those of `others`."""
+
+    own_issuer: str
+    own: Validator
+    others: Validator
+
+    def principal(self, token: str) -> Principal:
+        """Whoever claims to have signed it is asked to check it."""
+        try:
+            claims = jwt.decode(token, options={"verify_signature": False})
+        except jwt.PyJWTError:
+            return self.others.principal(token)
+        validator = self.own if claims.get("iss") == self.own_issuer else self.others
+        return validator.principal(token)
+
+
 def principal_of_claims(claims: Mapping[str, Any]) -> Principal:
     """Entra's claims, of both token versions: `oid`, `name`, `roles`, `appid` or `azp`, `idtyp`."""
     client = str(claims.get("azp") or claims.get("appid") or "")

@@ -84,8 +84,11 @@ def answer(
     connection: duckdb.DuckDBPyConnection, request: dict[str, Any]
 ) -> tuple[dict[str, Any], list[bytes]]:
     """Run the request's statements: the header of the answer, and the tables' JSON in pieces."""
-    for name in request["functions"]:
-        register_native(connection, name)
+    if request["functions"]:
+        from shared.kql.native import NATIVE
+
+        for name in request["functions"]:
+            NATIVE[name].register(connection)
     for definition in request["prelude"]:
         connection.execute(definition)
     lock_down(connection, request["files"], request["memory_mb"], request["threads"])
@@ -153,19 +156,6 @@ def within(batch: list[Any], reals: Sequence[int], budget: int) -> tuple[list[An
             break
         kept.append(encoded)
     return batch[: len(kept)], b",".join(kept)
-
-
-def register_native(connection: duckdb.DuckDBPyConnection, name: str) -> None:
-    from shared.kql.native import NATIVE
-
-    function = NATIVE[name]
-    connection.create_function(
-        function.name,
-        function.function,
-        list(function.parameters),
-        function.returns,
-        null_handling=function.null_handling,  # pyright: ignore[reportArgumentType] - the stub asks for an enum, the text is taken too
-    )
 
 
 def failure(error: Exception) -> dict[str, Any]:
