@@ -6,9 +6,11 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -44,6 +46,8 @@ class Options:
     client_ca: Path | None = None
     port_file: Path | None = None
     listeners: bool = True
+    lifeline: bool = False
+    """Stop when standard input ends: whoever started this host is gone."""
 
 
 class TriggerUnsupported(Exception):
@@ -74,6 +78,8 @@ class Host:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
+        if self.options.lifeline:
+            threading.Thread(target=self._await_end_of_input, args=[loop], daemon=True).start()
         web = Web(
             worker=self.worker,
             keys=self.keys,
@@ -96,6 +102,12 @@ class Host:
             await self._watch(tasks, serving)
         finally:
             await self._drain(web, servers, serving, tasks)
+
+    def _await_end_of_input(self, loop: asyncio.AbstractEventLoop) -> None:
+        while sys.stdin.buffer.read(4096):
+            pass
+        with suppress(RuntimeError):  # the loop may have ended first
+            loop.call_soon_threadsafe(self._stop.set)
 
     def _servers(self, web: Web) -> tuple[list[Server], list[socket.socket]]:
         options = self.options

@@ -52,7 +52,12 @@ def blob_service(connection: str, *, used_by: str) -> "BlobServiceClient":
 
 def _connection_string(connection: str) -> str | None:
     text = os.environ.get(connection) or os.environ.get(f"AzureWebJobs{connection}")
-    return _DEVELOPMENT if text and text.strip().casefold() == "usedevelopmentstorage=true" else text
+    return expand_connection_string(text) if text else None
+
+
+def expand_connection_string(text: str) -> str:
+    """`UseDevelopmentStorage=true` written out; anything else as it is."""
+    return _DEVELOPMENT if text.strip().rstrip(";").casefold() == "usedevelopmentstorage=true" else text
 
 
 def _endpoint(connection: str, service: str, used_by: str) -> str:

@@ -19,7 +19,7 @@ def record(kind: str, **what: Any) -> None:
 
 
 def told(req: func.HttpRequest, name: str) -> func.HttpResponse:
-    answer = {
+    answer: dict[str, Any] = {
         "function": name,
         "method": req.method,
         "url": req.url,
@@ -110,7 +110,7 @@ def slow(req: func.HttpRequest) -> func.HttpResponse:
 
 
 @app.function_name("work")
-@app.queue_trigger("msg", queue_name="%SAMPLE_QUEUE%", connection="SAMPLE_STORAGE")
+@app.queue_trigger("msg", queue_name="%SAMPLE_QUEUE%", connection="AzureWebJobsStorage")
 def work(msg: func.QueueMessage) -> None:
     body = msg.get_body().decode()
     record(
@@ -137,7 +137,7 @@ def each_second(timer: func.TimerRequest) -> None:
 @app.function_name("yearly")
 @app.timer_trigger("timer", schedule="0 0 0 1 1 *")
 def yearly(timer: func.TimerRequest) -> None:
-    record("yearly", late=timer.past_due, status=timer.schedule_status)
+    record("yearly", late=timer.past_due)
 
 
 @app.function_name("at_startup")
@@ -147,3 +147,22 @@ def at_startup(timer: func.TimerRequest, context: func.Context) -> None:
     record("at_startup", late=timer.past_due, attempt=context.retry_context.retry_count)
     if context.retry_context.retry_count < 2:
         raise RuntimeError("told to fail twice")
+
+
+@app.function_name("bootstrap")
+@app.route("operations/bootstrap", methods=["POST"])
+def bootstrap(req: func.HttpRequest) -> func.HttpResponse:
+    if req.headers.get("x-oms-bootstrap") != os.environ["OMS_BOOTSTRAP_SECRET"]:
+        return func.HttpResponse(status_code=401)
+    names = "tenantId subscriptionId resourceGroup location workspaceName workspaceId workspaceKey dataCollectionRule token"
+    return func.HttpResponse(
+        json.dumps({name: f"the {name}" for name in names.split()} | {"portalUrl": "/signin?token=once"}),
+        mimetype="application/json",
+    )
+
+
+@app.function_name("die")
+@app.route("die", methods=["POST"])
+def die(req: func.HttpRequest) -> func.HttpResponse:
+    print("told to die", flush=True)
+    os._exit(int(req.params.get("code", "3")))
