@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Protocol
 
 from shared.identity.model import Principal
 from shared.identity.shared_keys import KeyPair
-from shared.loganalytics.logstore.model import Commit, Frame, WorkspaceId
+from shared.loganalytics.logstore.model import Commit, Frame, Usage, WorkspaceId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,16 +67,7 @@ class AccessPolicy(Protocol):
     def allows(self, principal: Principal, action: str, scope: str) -> bool: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Volume:
-    """What a table took in: rows, bytes, and how many of the bytes are billed."""
-
-    rows: int = 0
-    bytes: int = 0
-    billable: int = 0
-
-
 class VolumeLedger(Protocol):
-    def volumes(self, workspace: WorkspaceId, start: datetime, end: datetime) -> Mapping[str, Volume]:
-        """What was committed per table from `start` up to `end` (both on the hour, or `end` is now)."""
+    def usage(self, workspace: WorkspaceId, *, since: int) -> Sequence[Usage]:
+        """What each hour from the one of `since` (ticks) on brought to each table."""
         ...

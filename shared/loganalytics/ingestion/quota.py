@@ -6,6 +6,7 @@ from threading import Lock
 from typing import Final
 
 from shared.kernel.clock import Clock
+from shared.kernel.ticks import ticks_of
 from shared.loganalytics.ingestion.errors import QuotaExceeded
 from shared.loganalytics.ingestion.ports import IngestionWorkspace, VolumeLedger
 from shared.loganalytics.logstore.model import Commit, Frame, WorkspaceId
@@ -57,8 +58,7 @@ class DailyCap:
             count = self._counts.get(workspace.id)
             if count is not None and count.since == since and at - count.at < RECOUNT_SECONDS:
                 return count.bytes
-        volumes = self.ledger.volumes(workspace.id, since, now)
-        used = sum(volume.billable for volume in volumes.values())
+        used = sum(usage.billable for usage in self.ledger.usage(workspace.id, since=ticks_of(since)))
         with self._lock:
             self._counts[workspace.id] = _Count(since=since, bytes=used, at=at)
         return used

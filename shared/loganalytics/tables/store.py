@@ -12,6 +12,7 @@ from shared.kql.types import Column, KqlType
 from shared.loganalytics.tables.model import Retention, TableBusy, TableOrigin, TablePlan
 from shared.storage.ports import Row, RowChanged, RowExists, RowNotFound, Table, Value
 
+TABLE: Final = "omstables"
 VERSION: Final = 1
 ATTEMPTS: Final = 24
 
