@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import threading
 import time
 from pathlib import Path
@@ -109,8 +110,12 @@ def slow(req: func.HttpRequest) -> func.HttpResponse:
     return func.HttpResponse("slow")
 
 
+# The library leaves the types of this decorator's further arguments open.
+queue_trigger: Any = app.queue_trigger  # pyright: ignore[reportUnknownMemberType]  see above
+
+
 @app.function_name("work")
-@app.queue_trigger("msg", queue_name="%SAMPLE_QUEUE%", connection="AzureWebJobsStorage")
+@queue_trigger("msg", queue_name="%SAMPLE_QUEUE%", connection="OMS_STORAGE")
 def work(msg: func.QueueMessage) -> None:
     body = msg.get_body().decode()
     record(
@@ -152,7 +157,7 @@ def at_startup(timer: func.TimerRequest, context: func.Context) -> None:
 @app.function_name("bootstrap")
 @app.route("operations/bootstrap", methods=["POST"])
 def bootstrap(req: func.HttpRequest) -> func.HttpResponse:
-    if req.headers.get("x-oms-bootstrap") != os.environ["OMS_BOOTSTRAP_SECRET"]:
+    if dict(req.headers).get("x-oms-bootstrap") != os.environ["OMS_BOOTSTRAP_SECRET"]:
         return func.HttpResponse(status_code=401)
     names = "tenantId subscriptionId resourceGroup location workspaceName workspaceId workspaceKey dataCollectionRule token"
     return func.HttpResponse(
@@ -164,5 +169,5 @@ def bootstrap(req: func.HttpRequest) -> func.HttpResponse:
 @app.function_name("die")
 @app.route("die", methods=["POST"])
 def die(req: func.HttpRequest) -> func.HttpResponse:
-    print("told to die", flush=True)
+    sys.stderr.write("told to die\n")
     os._exit(int(req.params.get("code", "3")))
