@@ -1,13 +1,13 @@
 """One translation in progress: what it has asked for, and where its errors point."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from collections.abc import Iterator
 from typing import NoReturn
 
 from shared.kql.catalog import Catalog
 from shared.kql.errors import KqlSemanticError, KqlUnsupported
-from shared.kql.functions.registry import ArgumentRefused, Registry
+from shared.kql.functions.registry import ArgumentRefused, Bound, Registry
 from shared.kql.plan.nodes import OrderKey, PlanNode, order_sql
 from shared.kql.syntax.ast import Node
 
@@ -37,6 +37,7 @@ class Context:
         self.prelude: dict[str, None] = {}
         self.natives: dict[str, None] = {}
         self.order: tuple[OrderKey, ...] = ()
+        self.hoist: Callable[[Bound], Bound] | None = None  # while a window function is bound
         self.render: dict[str, object] | None = None
         self.materialized: dict[int, PlanNode] = {}
         self._place: list[tuple[str, Node]] = []
@@ -48,6 +49,12 @@ class Context:
     @property
     def ordering(self) -> str:
         return order_sql(self.order)
+
+    def earlier(self, expression: Bound) -> Bound:
+        if self.hoist is None:
+            raise ArgumentRefused("rows are in no order here")
+        reads = expression.columns | {key.ref for key in self.order}
+        return self.hoist(Bound(sql=expression.sql, type=expression.type, columns=reads))
 
     def macro(self, definition: str) -> None:
         self.prelude.setdefault(definition)

@@ -510,8 +510,12 @@ class ScalarBinder:
             return self.ctx.fail(
                 f"{node.name}() needs rows in a fixed order: sort them, or use the operator serialize.", node
             )
-        with self.ctx.ordered_by(self.relation.order):
-            made = self.emit(node, function, args)
+        outer, self.ctx.hoist = self.ctx.hoist, self.hoist
+        try:
+            with self.ctx.ordered_by(self.relation.order):
+                made = self.emit(node, function, args)
+        finally:
+            self.ctx.hoist = outer
         columns = made.columns | {key.ref for key in self.relation.order}
         return self.hoist(Bound(sql=made.sql, type=made.type, columns=columns))
 

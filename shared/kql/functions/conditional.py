@@ -94,14 +94,19 @@ def _extreme(function: str) -> Emit:
         kind, values = unify(emission, [number(emission, arg) for arg in args])
         if kind not in (*NUMBERS, DATETIME, TIMESPAN, STRING):
             raise ArgumentRefused(f"values of type {kind} have no order")
-        return result(f"{function}({', '.join(value.sql for value in values)})", kind, values)
+        found = f"{function}({', '.join(value.sql for value in values)})"
+        if kind is REAL and function == "least":
+            # NaN is greater than all reals to DuckDB; to Kusto it wins at either end.
+            some_nan = " OR ".join(f"coalesce(isnan({value.sql}), false)" for value in values)
+            found = f"CASE WHEN {some_nan} THEN 'nan'::DOUBLE ELSE {found} END"
+        return result(found, kind, values)
 
     return emit
 
 
-MACROS.define("kql_isnan(x)", "CASE WHEN x IS NULL THEN false ELSE isnan(x) END")
-MACROS.define("kql_isinf(x)", "CASE WHEN x IS NULL THEN false ELSE isinf(x) END")
-MACROS.define("kql_isfinite(x)", "CASE WHEN x IS NULL THEN false ELSE isfinite(x) END")
+MACROS.define("kql_isnan(x)", "isnan(x)")
+MACROS.define("kql_isinf(x)", "isinf(x)")
+MACROS.define("kql_isfinite(x)", "isfinite(x)")
 
 
 def _real_test(macro: str) -> Emit:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Final
 
-from shared.kernel.ticks import instant_of, ticks_of
+from shared.kernel.ticks import MAX_TICKS, instant_of, ticks_of
 from shared.kql.functions.build import (
     DATETIME,
     INSTANTS,
@@ -79,10 +79,15 @@ MACROS.define(
     "kql_local_to_utc(t, zone)",
     f"epoch_us(timezone(zone, kql_ticks_timestamp(t))) * 10 + {EPOCH_TICKS} + t % 10",
 )
-MACROS.define("kql_bin_long(x, n)", "x - ((x % nullif(n, 0)) + n) % nullif(n, 0)")
-MACROS.define("kql_bin_real(x, n)", "floor(x / nullif(n, 0)) * n")
-MACROS.define("kql_bin_at_long(x, n, at)", "at + kql_bin_long(x - at, n)")
-MACROS.define("kql_bin_at_real(x, n, at)", "at + kql_bin_real(x - at, n)")
+# A bin that is not positive holds nothing.
+MACROS.define("kql_bin_long(x, n)", "CASE WHEN n > 0 THEN x - ((x % nullif(n, 0)) + n) % nullif(n, 0) END")
+MACROS.define("kql_bin_real(x, n)", "CASE WHEN n > 0 THEN floor(x / n) * n END")
+MACROS.define("kql_bin_at_long(x, n, o)", "o + kql_bin_long(x - o, n)")
+MACROS.define("kql_bin_at_real(x, n, o)", "o + kql_bin_real(x - o, n)")
+
+
+# Beyond the years 1 to 9999 there is no instant.
+MACROS.define("kql_instant(t)", f"CASE WHEN t BETWEEN 0 AND {MAX_TICKS} THEN t END")
 
 
 def _midnight(year: int, month: int, day: int) -> int:
@@ -261,15 +266,18 @@ def _datetime_add(emission: Emission, args: Sequence[Bound]) -> Bound:
     at = convert(emission, args[2], DATETIME, index=2)
     months = {"year": 12, "quarter": 3, "month": 1}.get(part)
     if months is not None:
-        return expand(emission, f"kql_add_months({{0}}, {{1}} * {months})", DATETIME, at, amount)
+        return expand(emission, f"kql_instant(kql_add_months({{0}}, {{1}} * {months}))", DATETIME, at, amount)
     if part == "nanosecond":
-        return expand(emission, "{0} + {1} // 100", DATETIME, at, amount)
+        return expand(emission, "kql_instant({0} + {1} // 100)", DATETIME, at, amount)
     if part not in _UNIT_TICKS:
         raise ArgumentRefused(f"{part!r} is no period that can be added to a datetime", index=0)
     unit = _UNIT_TICKS[part]
     if at.constant and isinstance(at.value, int) and amount.constant and isinstance(amount.value, int):
-        return literal(at.value + amount.value * unit, DATETIME)
-    return expand(emission, f"{{0}} + {{1}} * {unit}", DATETIME, at, amount)
+        moved = at.value + amount.value * unit
+        return literal(moved if 0 <= moved <= MAX_TICKS else None, DATETIME)
+    return expand(
+        emission, f"kql_instant({{0}}::HUGEINT + {{1}}::HUGEINT * {unit})::BIGINT", DATETIME, at, amount
+    )
 
 
 def _make_datetime(emission: Emission, args: Sequence[Bound]) -> Bound:

@@ -13,6 +13,7 @@ from shared.kql.functions.build import (
     STRING,
     TEXTS,
     WHOLES,
+    by_native,
     convert,
     expand,
     literal,
@@ -76,9 +77,7 @@ MACROS.define(
     "kql_numbers(d)",
     "list_filter(list_transform(kql_elements(d), lambda e: kql_dynamic_real(e)), lambda x: x IS NOT NULL)",
 )
-MACROS.define(
-    "kql_array_sum(d)", "CASE json_type(d) WHEN 'ARRAY' THEN coalesce(list_sum(kql_numbers(d)), 0.0) END"
-)
+MACROS.define("kql_array_sum(d)", "CASE json_type(d) WHEN 'ARRAY' THEN list_sum(kql_numbers(d)) END")
 # Sorts by kind and then by value: numbers before texts before the rest; nulls go last.
 MACROS.define(
     "kql_sort_key(e)",
@@ -132,16 +131,6 @@ def _bag_merge(emission: Emission, args: Sequence[Bound]) -> Bound:
     )
 
 
-def _bag_remove_keys(emission: Emission, args: Sequence[Bound]) -> Bound:
-    return expand(
-        emission,
-        "CASE json_type({0}) WHEN 'OBJECT' THEN kql_first_entries(list_filter(kql_entries({0}),"
-        " lambda e: NOT list_contains(kql_array_texts({1}), e.key))) END",
-        DYNAMIC,
-        *_dynamics(emission, args),
-    )
-
-
 def _bag_set_key(emission: Emission, args: Sequence[Bound]) -> Bound:
     bag, key, value = args
     text = convert(emission, key, STRING, index=1)
@@ -152,10 +141,13 @@ def _bag_set_key(emission: Emission, args: Sequence[Bound]) -> Bound:
 
 
 def _bag_zip(emission: Emission, args: Sequence[Bound]) -> Bound:
+    # Keys that are no texts are left out; missing values are null.
     return expand(
         emission,
-        "CASE WHEN json_type({0}) = 'ARRAY' AND json_type({1}) = 'ARRAY' THEN kql_first_entries(list_transform("
-        "kql_array_texts({0}), lambda k, i: {key: k, value: coalesce(kql_elements({1})[i], 'null'::JSON)})) END",
+        "CASE json_type({0}) WHEN 'ARRAY' THEN kql_first_entries(list_transform(list_filter("
+        "range(1, len(kql_elements({0})) + 1), lambda i: json_type(kql_elements({0})[i]) = 'VARCHAR'),"
+        " lambda i: {key: json_extract_string(kql_elements({0})[i], '$'),"
+        " value: coalesce(kql_elements({1})[i], 'null'::JSON)})) END",
         DYNAMIC,
         *_dynamics(emission, args),
     )
@@ -259,17 +251,14 @@ MACROS.define(
 
 
 def _array_iff(emission: Emission, args: Sequence[Bound]) -> Bound:
-    conditions, then, otherwise = args
+    _, then, otherwise = args
     branches = [
         f"kql_elements({each.sql})[i]" if each.type is DYNAMIC else convert(emission, each, DYNAMIC).sql
         for each in (then, otherwise)
     ]
-    lengths = [
-        f"len(kql_elements({each.sql}))" for each in (conditions, then, otherwise) if each.type is DYNAMIC
-    ]
     return expand(
         emission,
-        f"CASE json_type({{0}}) WHEN 'ARRAY' THEN to_json(list_transform(kql_elements({{0}})[1:least({', '.join(lengths)})],"
+        f"CASE json_type({{0}}) WHEN 'ARRAY' THEN to_json(list_transform(kql_elements({{0}}),"
         f" lambda c, i: CASE kql_dynamic_bool(c) WHEN true THEN {branches[0]} WHEN false THEN {branches[1]} END)) END",
         DYNAMIC,
         *args,
@@ -349,11 +338,6 @@ def _extract_json(emission: Emission, args: Sequence[Bound]) -> Bound:
     return convert(emission, found, kind)
 
 
-def _treepath(emission: Emission, args: Sequence[Bound]) -> Bound:
-    emission.native("kql_treepath")
-    return result(f"kql_treepath({args[0].sql}::VARCHAR)::JSON", DYNAMIC, args)
-
-
 _ARRAY = parameter("array", DYNAMICS)
 _ARRAYS = parameter("arrays", DYNAMICS, variadic=True)
 _BAG = parameter("bag", DYNAMICS)
@@ -399,7 +383,8 @@ FUNCTIONS: Final = (
         "bool",
         "Whether the bag has the key.",
         templated(
-            "CASE json_type({0}) WHEN 'OBJECT' THEN list_contains(json_keys({0}), {1}) END",
+            "CASE json_type({0}) WHEN 'OBJECT' THEN list_contains(json_keys({0}), {1})"
+            " OR (starts_with({1}, '$.') AND coalesce(TRY(json_exists({0}, {1})), false)) END",
             BOOL,
             DYNAMIC,
             STRING,
@@ -417,7 +402,7 @@ FUNCTIONS: Final = (
         [_BAG, parameter("keys", DYNAMICS)],
         "dynamic",
         "The bag without the keys.",
-        _bag_remove_keys,
+        by_native("kqln_bag_remove_keys", DYNAMIC, DYNAMIC, DYNAMIC),
     ),
     scalar(
         "bag_set_key",
@@ -440,9 +425,9 @@ FUNCTIONS: Final = (
         "The dynamic value as JSON, its keys in order.",
         lambda emission, args: expand(
             emission,
-            "CASE WHEN {0} IS NULL THEN 'null' ELSE json({0})::VARCHAR END",
+            "coalesce(nullif({0}, ''), 'null')",
             STRING,
-            convert(emission, args[0], DYNAMIC),
+            by_native("kqln_sorted_json", STRING, DYNAMIC)(emission, args),
         ),
     ),
     scalar(

@@ -72,27 +72,29 @@ MACROS.define(
     "kql_ipv4_is_private(n)",
     "(n BETWEEN 167772160 AND 184549375) OR (n BETWEEN 2886729728 AND 2887778303) OR (n BETWEEN 3232235520 AND 3232301055)",
 )
-# Addresses inside a text, each whole: nothing but digits and dots could make it longer.
-MACROS.define(
-    "kql_ipv4_in_text(s)",
-    rf"regexp_extract_all(s, '(?:^|[^0-9A-Za-z.])({_OCTET}(?:\.{_OCTET}){{3}})(?:$|[^0-9A-Za-z.])', 1)",
-)
-MACROS.define(
-    "kql_has_ipv4(s, ip)",
-    r"CASE WHEN kql_is_ipv4(ip) AND contains(s, ip) THEN"
-    r" regexp_matches(s, '(?:^|[^0-9A-Za-z.])' || regexp_escape(ip) || '(?:$|[^0-9A-Za-z.]|\.(?:$|[^0-9]))') ELSE false END",
-)
-MACROS.define(
-    "kql_has_ipv4_prefix(s, p)",
-    rf"""
-    CASE
-    WHEN kql_is_ipv4(p) THEN kql_has_ipv4(s, p)
-    WHEN regexp_full_match(p, '(?:{_OCTET}\.){{1,3}}') AND contains(s, p) THEN
-        len(list_filter(kql_ipv4_in_text(s), lambda a: starts_with(a, p))) > 0
-    ELSE false
-    END
-    """,
-)
+_WHOLE_RIGHT: Final = r"(?:$|[^0-9A-Za-z.]|\.(?:$|[^0-9]))"
+# has_ipv4() looks only at what follows the address, has_any_ipv4() also at what precedes it: so the engine measures.
+for _name, _left in (("kql_has_ipv4", ""), ("kql_has_whole_ipv4", "(?:^|[^0-9A-Za-z.])")):
+    MACROS.define(
+        f"{_name}(s, ip)",
+        f"CASE WHEN kql_is_ipv4(ip) AND contains(s, ip) THEN"
+        f" regexp_matches(s, '{_left}' || regexp_escape(ip) || '{_WHOLE_RIGHT}') ELSE false END",
+    )
+for _name, _left, _whole in (
+    ("kql_has_ipv4_prefix", "", "kql_has_ipv4"),
+    ("kql_has_whole_ipv4_prefix", "(?:^|[^0-9A-Za-z.])", "kql_has_whole_ipv4"),
+):
+    MACROS.define(
+        f"{_name}(s, p)",
+        rf"""
+        CASE
+        WHEN kql_is_ipv4(p) THEN {_whole}(s, p)
+        WHEN regexp_full_match(p, '(?:{_OCTET}\.){{1,3}}') AND contains(s, p) THEN
+            regexp_matches(s, '{_left}' || regexp_escape(p) || '{_OCTET}(?:\.{_OCTET})*{_WHOLE_RIGHT}')
+        ELSE false
+        END
+        """,
+    )
 
 
 def _any(macro: str) -> Emit:
@@ -286,14 +288,14 @@ FUNCTIONS: Final = (
         [_SOURCE, parameter("ips", ANY, variadic=True)],
         "bool",
         "Whether the text holds any of the IPv4 addresses.",
-        _any("kql_has_ipv4"),
+        _any("kql_has_whole_ipv4"),
     ),
     scalar(
         "has_any_ipv4_prefix",
         [_SOURCE, parameter("prefixes", ANY, variadic=True)],
         "bool",
         "Whether the text holds an IPv4 address that begins like any of these.",
-        _any("kql_has_ipv4_prefix"),
+        _any("kql_has_whole_ipv4_prefix"),
     ),
     scalar("parse_ipv6", [_IP], "string", "The IP address in canonical IPv6 form.", _parse_ipv6),
     scalar(

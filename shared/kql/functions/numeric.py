@@ -32,7 +32,7 @@ from shared.kql.functions.registry import Bound, Emission, Emit, Function
 # DuckDB raises where IEEE 754, and Kusto, answer NaN or infinity.
 MACROS.define(
     "kql_log(x)",
-    "CASE WHEN x > 0 THEN ln(x) WHEN x = 0 THEN '-inf'::DOUBLE WHEN x IS NULL THEN NULL ELSE 'nan'::DOUBLE END",
+    "CASE WHEN x > 0 THEN ln(x) WHEN x = 0 THEN '-inf'::DOUBLE END",
 )
 MACROS.define("kql_sqrt(x)", "CASE WHEN x < 0 THEN 'nan'::DOUBLE ELSE sqrt(x) END")
 MACROS.define("kql_asin(x)", "CASE WHEN abs(x) > 1 THEN 'nan'::DOUBLE ELSE asin(x) END")

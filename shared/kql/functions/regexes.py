@@ -25,6 +25,47 @@ from shared.kql.functions.macros import MACROS
 from shared.kql.functions.registry import ArgumentRefused, Bound, Emission, Emit
 from shared.kql.types import KqlType
 
+# Kusto's \\d, \\s and \\w know all of Unicode; RE2's know ASCII only.
+_UNICODE: Final = {
+    "d": r"\p{Nd}",
+    "s": r"\s\x{85}\p{Z}",
+    "w": r"\p{L}\p{M}\p{N}\p{Pc}",
+}
+
+
+def to_re2(pattern: str) -> str:
+    """The pattern with its classes widened to Unicode, as RE2 spells them."""
+    if "\\" not in pattern:
+        return pattern
+    found: list[str] = []
+    inside, at = False, 0
+    while at < len(pattern):
+        character = pattern[at]
+        if character == "\\" and at + 1 < len(pattern):
+            letter = pattern[at + 1]
+            at += 2
+            if letter in _UNICODE:
+                found.append(_UNICODE[letter] if inside else f"[{_UNICODE[letter]}]")
+            elif letter in "DSW" and not inside:
+                found.append(f"[^{_UNICODE[letter.lower()]}]")
+            else:
+                found.append(f"\\{letter}")
+            continue
+        if character == "[" and not inside:
+            inside = True
+            # A bracket right behind the opening one is itself.
+            head = re.match(r"\[\^?\]?", pattern[at:])
+            opening = head[0] if head else "["
+            found.append(opening)
+            at += len(opening)
+            continue
+        if character == "]" and inside:
+            inside = False
+        found.append(character)
+        at += 1
+    return "".join(found)
+
+
 # What RE2 lacks of Perl's syntax: look-around, back-references, possessive and atomic groups.
 _NOT_RE2 = re.compile(r"(?<!\\)(?:\\\\)*(?:\(\?(?:=|!|<=|<!|>)|\\[1-9]|\(\?P=)")
 _GROUP = re.compile(r"\((?!\?)|\(\?P?<[A-Za-z_]")
@@ -83,10 +124,16 @@ def typeof_of(arg: Bound, *, index: int) -> KqlType:
         raise ArgumentRefused("expected a type, such as typeof(long)", index=index) from None
 
 
+def _regex(emission: Emission, arg: Bound, *, index: int) -> tuple[Bound, str | None]:
+    """The pattern as RE2 wants it, and what the query says where that is constant."""
+    pattern = convert(emission, arg, STRING, index=index)
+    checked = pattern_of(pattern, index=index)
+    return (pattern if checked is None else literal(to_re2(checked), STRING)), checked
+
+
 def _extract(emission: Emission, args: Sequence[Bound]) -> Bound:
-    pattern = convert(emission, args[0], STRING)
+    pattern, checked = _regex(emission, args[0], index=0)
     text = convert(emission, args[2], STRING, index=2)
-    checked = pattern_of(pattern, index=0)
     group = convert(emission, args[1], LONG, index=1)
     if checked is not None and group.constant and isinstance(group.value, int):
         if group.value < 0 or group.value > group_count(checked):
@@ -107,8 +154,7 @@ MACROS.define("kql_list_or_null(l)", "CASE WHEN len(l) > 0 THEN to_json(l) END")
 
 
 def _extract_all(emission: Emission, args: Sequence[Bound]) -> Bound:
-    pattern = convert(emission, args[0], STRING)
-    checked = pattern_of(pattern, index=0)
+    pattern, checked = _regex(emission, args[0], index=0)
     if checked is None:
         raise ArgumentRefused("the regular expression of extract_all() must be constant", index=0)
     groups = group_count(checked)
@@ -120,15 +166,11 @@ def _extract_all(emission: Emission, args: Sequence[Bound]) -> Bound:
         wanted = _wanted_groups(args[1], checked, groups)
     lists = [f"regexp_extract_all({text.sql}, {pattern.sql}, {group})" for group in wanted]
     if len(lists) == 1:
-        found = lists[0]
+        found = f"list_transform({lists[0]}, lambda g: coalesce(g, ''))"
     else:
-        rows = ", ".join(f"g{at}[i]" for at in range(1, len(lists)))
-        found = (
-            f"list_transform({lists[0]}, lambda g, i: [g, "
-            + ", ".join(f"{each}[i]" for each in lists[1:])
-            + "])"
-        )
-        del rows
+        # A group that took no part in a match holds ''.
+        others = ", ".join(f"coalesce({each}[i], '')" for each in lists[1:])
+        found = f"list_transform({lists[0]}, lambda g, i: [coalesce(g, ''), {others}])"
     return expand(emission, "kql_list_or_null({0})", DYNAMIC, result(found, DYNAMIC, [text, pattern]))
 
 
@@ -147,16 +189,11 @@ def _wanted_groups(arg: Bound, pattern: str, groups: int) -> list[int]:
     return wanted
 
 
-def _rewrite(arg: Bound) -> Bound:
-    """Kusto's rewrite is RE2's: \\1 names a group; a $ is itself."""
-    return arg
-
-
 def _replace_regex(emission: Emission, args: Sequence[Bound]) -> Bound:
     text, pattern, rewrite = (convert(emission, arg, STRING, index=index) for index, arg in enumerate(args))
     pattern_of(pattern, index=1)
     return result(
-        f"regexp_replace({text.sql}, {pattern.sql}, {_rewrite(rewrite).sql}, 'g')",
+        f"regexp_replace({text.sql}, {pattern.sql}, {rewrite.sql}, 'g')",
         STRING,
         [text, pattern, rewrite],
     )
@@ -176,7 +213,7 @@ def _trim(*, start: bool, end: bool) -> Emit:
         for wanted, before, after in ((start, "^(?:", ")"), (end, "(?:", ")$")):
             if wanted:
                 full = (
-                    quote(before + checked + after)
+                    quote(before + to_re2(checked) + after)
                     if checked is not None
                     else f"({quote(before)} || {pattern.sql} || {quote(after)})"
                 )
@@ -194,7 +231,7 @@ def _countof(emission: Emission, args: Sequence[Bound]) -> Bound:
         if kind not in ("normal", "regex"):
             raise ArgumentRefused("the kind of countof() is 'normal' or 'regex'", index=2)
     if kind == "regex":
-        pattern_of(search, index=1)
+        search, _ = _regex(emission, search, index=1)
         return result(f"len(regexp_extract_all({text.sql}, {search.sql}))", LONG, [text, search])
     return expand(emission, "kql_countof({0}, {1})::BIGINT", LONG, text, search)
 

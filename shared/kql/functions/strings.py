@@ -12,6 +12,7 @@ from shared.kql.functions.build import (
     STRING,
     TEXTS,
     WHOLES,
+    by_native,
     convert,
     expand,
     invoke,
@@ -171,40 +172,6 @@ def _case_of(function: str):
     return emit
 
 
-def _replace_strings(emission: Emission, args: Sequence[Bound]) -> Bound:
-    return invoke(
-        emission,
-        "kql_replace_strings",
-        STRING,
-        convert(emission, args[0], STRING),
-        convert(emission, args[1], DYNAMIC, index=1),
-        convert(emission, args[2], DYNAMIC, index=2),
-    )
-
-
-# list_reduce folds structs: the text so far is carried in `t`, and each pair is replaced in turn.
-MACROS.define(
-    "kql_replace_pairs(s, olds, news)",
-    """
-    list_reduce(
-        list_prepend({'t': s, 'o': '', 'n': ''}, list_transform(olds, lambda o, i: {'t': '', 'o': o, 'n': coalesce(news[i], '')})),
-        lambda a, b: {'t': CASE WHEN b.o = '' THEN a.t ELSE replace(a.t, b.o, b.n) END, 'o': '', 'n': ''}
-    ).t
-    """,
-)
-MACROS.define(
-    "kql_replace_strings(s, olds, news)",
-    """
-    CASE
-    WHEN olds IS NULL THEN s
-    WHEN json_type(news) = 'ARRAY' THEN kql_replace_pairs(s, kql_array_texts(olds), kql_array_texts(news))
-    ELSE kql_replace_pairs(s, kql_array_texts(olds),
-        list_transform(kql_array_texts(olds), lambda o: json_extract_string(news, '$')))
-    END
-    """,
-)
-
-
 def _strrep(emission: Emission, args: Sequence[Bound]) -> Bound:
     return invoke(
         emission,
@@ -324,7 +291,7 @@ FUNCTIONS: Final = (
         [_TEXT, parameter("lookups", DYNAMICS), parameter("rewrites", ANY)],
         "string",
         "The text with each lookup of an array replaced by the rewrite in its place.",
-        _replace_strings,
+        by_native("kqln_replace_strings", STRING, STRING, DYNAMIC, DYNAMIC),
     ),
     scalar(
         "reverse",

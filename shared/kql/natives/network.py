@@ -35,7 +35,8 @@ def parse_ipv6(text: str, prefix: int) -> str:
     if found is None or not 0 <= prefix <= 128:
         return ""
     value, own = found
-    return IPv6Address(value & _mask(min(own, prefix))).exploded
+    digits = f"{value & _mask(min(own, prefix)):032x}"
+    return ":".join(digits[at : at + 4] for at in range(0, 32, 4))
 
 
 def _comparable(prefix: int, one: str, other: str) -> int:

@@ -8,7 +8,7 @@ import io
 import json
 import re
 import zlib
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qsl
 from xml.etree import ElementTree
 
@@ -168,6 +168,45 @@ def treepath(text: str) -> str:
 
     walk(json.loads(text), "")
     return _dump(list(dict.fromkeys(paths)))
+
+
+def sorted_json(text: str) -> str:
+    """The JSON with the keys of every bag in order, so that equal values read equal."""
+    return json.dumps(json.loads(text), ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+
+
+def bag_remove_keys(bag: str, keys: str) -> str | None:
+    """The bag without some keys; a key that begins with `$.` is a path into inner bags."""
+    found, unwanted = json.loads(bag), json.loads(keys)
+    if not isinstance(found, dict) or not isinstance(unwanted, list):
+        return None
+    for key in unwanted:  # pyright: ignore[reportUnknownVariableType]
+        _remove(found, str(key).removeprefix("$.").split(".") if str(key).startswith("$.") else [str(key)])  # pyright: ignore[reportUnknownArgumentType]
+    return _dump(found)
+
+
+def _remove(bag: dict[str, Any], path: list[str]) -> None:
+    for step in path[:-1]:
+        inner = bag.get(step.strip("'[]"))
+        if not isinstance(inner, dict):
+            return
+        bag = cast("dict[str, Any]", inner)
+    bag.pop(path[-1].strip("'[]"), None)
+
+
+def replace_strings(text: str, lookups: str, rewrites: str) -> str:
+    """All lookups are replaced in one pass, so that no replacement is replaced again; earlier lookups win."""
+    olds, news = json.loads(lookups), json.loads(rewrites)
+    if not isinstance(olds, list):
+        return text
+    table: dict[str, str] = {}
+    for at, old in enumerate(olds):  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        new: Any = (news[at] if at < len(news) else None) if isinstance(news, list) else news  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        if isinstance(old, str) and old:
+            table.setdefault(old, new if isinstance(new, str) else old)
+    if not table:
+        return text
+    return re.sub("|".join(map(re.escape, table)), lambda found: table[found[0]], text)
 
 
 def indexof_regex(text: str, pattern: str, start: int, length: int, occurrence: int) -> int | None:
