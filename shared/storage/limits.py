@@ -304,6 +304,8 @@ def check_query(
     for name, value in (where or {}).items():
         check_column(name)
         _checked(name, value)
+        if isinstance(value, float) and not math.isfinite(value):
+            raise StorageKeyInvalid(f"a query cannot ask for {name} equal to {value}", target=name)
     for name in select or ():
         check_column(name)
 

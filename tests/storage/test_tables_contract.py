@@ -313,6 +313,12 @@ def test_a_query_finds_each_kind_of_value(table: Table, column: str):
     assert [row.key for row in table.query(where={column: VALUES[column]})] == ["k"]
 
 
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_query_for_what_odata_cannot_write_is_refused(table: Table, value: float):
+    with pytest.raises(StorageKeyInvalid, match="cannot ask for"):
+        table.query(where={"n": value})
+
+
 def test_a_query_with_select_brings_only_those_columns(table: Table):
     row = table.insert("p", "k", {"a": 1, "b": 2})
     table.insert("p", "l", {"b": 3})
