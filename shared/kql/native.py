@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from types import MappingProxyType
 from typing import Any, Final, Protocol
 
@@ -18,13 +19,13 @@ class Registrar(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NativeFunction:
-    """One function: DuckDB's types by name, and how it takes NULL ("default" answers NULL for it, "special" calls it)."""
+    """One function: DuckDB's types by name, and how it takes NULL ("special": it is called, and may answer, with it)."""
 
     name: str
     parameters: Sequence[str]
     returns: str
     function: Callable[..., Any]
-    null_handling: str = "default"
+    null_handling: str = "special"
 
     def register(self, connection: Registrar) -> None:
         """Make it callable in SQL on this connection."""
@@ -42,8 +43,17 @@ def _table(*functions: NativeFunction) -> Mapping[str, NativeFunction]:
 
 
 def _native(name: str, function: Callable[..., Any], parameters: str, returns: str) -> NativeFunction:
+    @wraps(function)
+    def null_for_null(*args: Any) -> Any:
+        return None if any(arg is None for arg in args) else function(*args)
+
+    # DuckDB's own handling of NULL forbids answers that are NULL.
     return NativeFunction(
-        name=name, parameters=parameters.split(), returns=returns, function=function, null_handling="default"
+        name=name,
+        parameters=parameters.split(),
+        returns=returns,
+        function=null_for_null,
+        null_handling="special",
     )
 
 

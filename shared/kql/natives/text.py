@@ -58,7 +58,7 @@ def parse_path(text: str) -> str:
     if found := re.search(r"(?<!^[A-Za-z]):([^:/\\]*)$", rest):
         stream, rest = found[1], rest[: found.start()]
     root = ""
-    if found := re.match(r"[A-Za-z]:[\\/]?|\\\\|/|\\", rest):
+    if found := re.match(r"[A-Za-z]:[\\/]?|/", rest):
         root = found[0]
     directory, separator, filename = _cut(rest)
     name = re.split(r"[\\/]", directory)[-1] if directory else ""
