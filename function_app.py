@@ -2,7 +2,24 @@
 
 import azure.functions as func
 
+from functions.loganalytics import ingestion, queries
+from functions.management import arm, tokens
+from functions.operations import agents, first_start, health, jobs, poison
+from functions.portal import pages, session
+
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
-for blueprint in ():
-    app.register_functions(blueprint)
+for module in (
+    ingestion,
+    queries,
+    arm,
+    tokens,
+    agents,
+    first_start,
+    health,
+    jobs,
+    poison,
+    pages,
+    session,
+):
+    app.register_functions(module.bp)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
+from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Final, Self, overload
 
@@ -15,7 +16,14 @@ from shared.storage.ports import Storage
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
 
+    from shared.arm.activity import Activity, ActivityOutbox
+    from shared.arm.management import ManagementApi
+    from shared.arm.registry import Registry
+    from shared.arm.role_assignments import Authorization
     from shared.arm.store import ResourceStore
+    from shared.arm.subscriptions import Subscriptions
+    from shared.http.assets import Assets
+    from shared.http.pages import Pages
     from shared.identity.access import RoleAssignments
     from shared.identity.local_issuer import LocalIssuer
     from shared.identity.model import Principal
@@ -25,14 +33,29 @@ if TYPE_CHECKING:
     from shared.jobs.engine import JobEngine
     from shared.jobs.kinds import JobKinds
     from shared.jobs.poison import PoisonDesk
+    from shared.kernel.health import Check
+    from shared.kql.catalog import StoredFunction
+    from shared.loganalytics.agents.service import Agents
+    from shared.loganalytics.datacollectionrules.service import DataCollectionRules
+    from shared.loganalytics.ingestion.accounting import Accounting
+    from shared.loganalytics.ingestion.collector import DataCollector
+    from shared.loganalytics.ingestion.ports import RuleDirectory, WorkspaceDirectory
+    from shared.loganalytics.ingestion.quota import DailyCap
+    from shared.loganalytics.ingestion.records import RecordWriter
+    from shared.loganalytics.ingestion.upload import LogsIngestion
     from shared.loganalytics.logstore.model import WorkspaceId
     from shared.loganalytics.logstore.store import LogStore
     from shared.loganalytics.queries.access import QueryAccess, ResourceScope
     from shared.loganalytics.queries.processes import QueryProcesses
     from shared.loganalytics.queries.scope import FindWorkspace
     from shared.loganalytics.queries.service import LogQueries
+    from shared.loganalytics.savedsearches.service import SavedSearches
     from shared.loganalytics.tables.registry import TableRegistry
+    from shared.loganalytics.workspaces.model import Workspace
     from shared.loganalytics.workspaces.service import Workspaces
+
+
+PORTAL: Final = Path(__file__).resolve().parents[1] / "portal"
 
 
 class built_once[T](cached_property[T]):  # noqa: N801 - used as a decorator, like the one it extends
@@ -150,6 +173,141 @@ class Services:
         return Workspaces(storage=self.storage, resources=self.resources, box=self.secrets, clock=self.clock)
 
     @built_once
+    def subscriptions(self) -> Subscriptions:
+        from shared.arm.subscriptions import Subscription, Subscriptions
+
+        return Subscriptions(
+            storage=self.storage,
+            clock=self.clock,
+            default=Subscription(id=self.settings.subscription_id, name="OMS"),
+        )
+
+    @built_once
+    def saved_searches(self) -> SavedSearches:
+        from shared.loganalytics.savedsearches.service import SavedSearches
+
+        return SavedSearches(resources=self.resources, clock=self.clock)
+
+    @built_once
+    def data_collection_rules(self) -> DataCollectionRules:
+        from shared.loganalytics.datacollectionrules.service import DataCollectionRules
+
+        return DataCollectionRules(
+            storage=self.storage,
+            resources=self.resources,
+            workspaces=self.workspaces,
+            clock=self.clock,
+            base_url=self.settings.base_url,
+        )
+
+    @built_once
+    def activity(self) -> ActivityOutbox:
+        from shared.arm.activity import ActivityOutbox
+
+        return ActivityOutbox(storage=self.storage, clock=self.clock)
+
+    @built_once
+    def registry(self) -> Registry:
+        """Every resource type of the bundle: each service's declarations are added here."""
+        from shared.arm.groups import resource_groups
+        from shared.arm.registry import Registry
+        from shared.loganalytics.workspaces.provider import WorkspaceProvider
+        from shared.loganalytics.workspaces.table_resources import TableResources
+
+        registry = Registry()
+        workspaces = WorkspaceProvider(
+            workspaces=self.workspaces,
+            resources=self.resources,
+            usage=self._used_today,
+            made=(self._make_default_rule,),
+            gone=(self.data_collection_rules.delete_default, self.tables.forget),
+        )
+        tables = TableResources(workspaces=self.workspaces, registry=self.tables)
+        registry.add(
+            resource_groups(),
+            *workspaces.types(),
+            tables.type(),
+            self.saved_searches.type(),
+            *self.data_collection_rules.types(),
+        )
+        registry.route(*workspaces.routes())
+        return registry
+
+    @built_once
+    def management(self) -> ManagementApi:
+        """The management API."""
+        from shared.arm.deletion import Deletions
+        from shared.arm.management import ManagementApi
+        from shared.arm.operations import LongOperations
+        from shared.arm.paging import Continuations
+        from shared.arm.tenant import Tenant
+
+        api = ManagementApi(
+            registry=self.registry,
+            resources=self.resources,
+            subscriptions=self.subscriptions,
+            access=self.identity.access,
+            activity=self.activity,
+            deletions=Deletions(resources=self.resources, registry=self.registry, clock=self.clock),
+            operations=LongOperations(storage=self.storage, clock=self.clock),
+            continuations=lambda: Continuations(self.secrets.shared_key("continuations")),
+            authorization=self.authorization,
+            clock=self.clock,
+        )
+        tenant = Tenant(api=api, tenant_id=self.settings.tenant_id, location=self.settings.location)
+        self.registry.route(*tenant.routes())
+        return api
+
+    @built_once
+    def authorization(self) -> Authorization:
+        """Role assignments in the management API."""
+        from shared.arm.role_assignments import Authorization
+
+        return Authorization(
+            assignments=self.role_assignments,
+            access=self.identity.access,
+            subscriptions=self.subscriptions,
+            activity=self.activity,
+            clock=self.clock,
+        )
+
+    def publish_activity(self) -> int:
+        """Write what was done in the management API into the first workspace as AzureActivity; how many records."""
+        from shared.arm.resource_ids import ResourceId
+        from shared.loganalytics.workspaces.model import NAMESPACE, TYPES, WorkspaceNotFound
+
+        first = ResourceId(
+            subscription=self.settings.subscription_id,
+            group=self.settings.resource_group,
+            namespace=NAMESPACE,
+            types=TYPES,
+            names=(self.settings.default_workspace,),
+        )
+        try:
+            workspace = self.workspaces.by_resource_id(str(first))
+        except WorkspaceNotFound:
+            return 0  # the outbox keeps them until there is one
+
+        def sink(activities: Sequence[Activity]) -> None:
+            # Each by its own id: what a crash hands on again is not written again.
+            for each in activities:
+                self.record_writer.write(
+                    workspace.customer_id, "AzureActivity", [each.record()], cause=each.id
+                )
+
+        return self.activity.drain(sink)
+
+    def _make_default_rule(self, workspace: Workspace) -> None:
+        self.data_collection_rules.create_default(workspace)
+
+    def _used_today(self, workspace: Workspace) -> float:
+        """Bytes billed since midnight UTC."""
+        now = self.clock.now()
+        start = now.replace(hour=0, minute=0, second=0, microsecond=0)
+        volumes = self.log_store.volumes(workspace.customer_id, start, now)
+        return float(sum(each.billable for each in volumes.values()))
+
+    @built_once
     def job_kinds(self) -> JobKinds:
         """What jobs this release runs: each service registers its kinds here."""
         from shared.jobs.kinds import JobKinds
@@ -206,17 +364,142 @@ class Services:
         )
 
     @built_once
+    def ingestion_workspaces(self) -> WorkspaceDirectory:
+        """Workspaces as ingestion asks for them."""
+        from shared.loganalytics.ingestion.directory import StoredWorkspaces
+
+        return StoredWorkspaces(self.workspaces)
+
+    @built_once
+    def ingestion_rules(self) -> RuleDirectory:
+        """Data collection rules: those that were made, and each workspace's default."""
+        from shared.loganalytics.ingestion.directory import NoRules, RulesWithDefaults
+
+        return RulesWithDefaults(made=NoRules(), workspaces=self.ingestion_workspaces)
+
+    @built_once
+    def daily_cap(self) -> DailyCap:
+        from shared.loganalytics.ingestion.quota import DailyCap
+
+        return DailyCap(ledger=self.log_store, clock=self.clock)
+
+    @built_once
+    def data_collector(self) -> DataCollector:
+        from shared.loganalytics.ingestion.collector import DataCollector
+
+        return DataCollector(
+            workspaces=self.ingestion_workspaces,
+            tables=self.tables,
+            log=self.log_store,
+            cap=self.daily_cap,
+            clock=self.clock,
+        )
+
+    @built_once
+    def logs_ingestion(self) -> LogsIngestion:
+        from shared.loganalytics.ingestion.upload import LogsIngestion
+
+        return LogsIngestion(
+            rules=self.ingestion_rules,
+            workspaces=self.ingestion_workspaces,
+            tables=self.tables,
+            log=self.log_store,
+            cap=self.daily_cap,
+            access=self.identity.access,
+            clock=self.clock,
+        )
+
+    @built_once
+    def record_writer(self) -> RecordWriter:
+        """Writes the suite's own records into workspaces."""
+        from shared.loganalytics.ingestion.records import RecordWriter
+
+        return RecordWriter(tables=self.tables, log=self.log_store, clock=self.clock)
+
+    @built_once
+    def accounting(self) -> Accounting:
+        from shared.loganalytics.ingestion.accounting import TABLE, Accounting
+
+        return Accounting(
+            workspaces=self.ingestion_workspaces,
+            tables=self.tables,
+            ledger=self.log_store,
+            records=self.record_writer,
+            table=self.storage.table(TABLE),
+            clock=self.clock,
+        )
+
+    @built_once
     def queries(self) -> LogQueries:
         from shared.loganalytics.queries.records import StoredRecords
         from shared.loganalytics.queries.schemas import WorkspaceSchemas
         from shared.loganalytics.queries.service import LogQueries
 
         return LogQueries(
-            schemas=WorkspaceSchemas(registry=self.tables, stored=lambda _workspace, _name: None),
+            schemas=WorkspaceSchemas(registry=self.tables, stored=self._stored_function),
             records=StoredRecords(store=self.log_store),
             processes=self.query_processes,
             clock=self.clock,
             memory_mb=self.settings.query_memory_mb,
+        )
+
+    def _stored_function(self, workspace: WorkspaceId, name: str) -> StoredFunction | None:
+        return self.saved_searches.function(self.workspaces.by_customer_id(workspace), name)
+
+    @built_once
+    def agents(self) -> Agents:
+        from shared.loganalytics.agents.service import Agents, DefaultRule
+        from shared.loganalytics.agents.sources import StoredDataSources
+
+        def rule_of(workspace: WorkspaceId) -> DefaultRule:
+            rule = self.data_collection_rules.create_default(self.workspaces.by_customer_id(workspace))
+            return DefaultRule(immutable_id=rule.immutable_id, resource_id=rule.resource_id)
+
+        return Agents(
+            signer=self.signer,
+            keys=self.workspaces.keys,
+            assignments=self.role_assignments,
+            rule_of=rule_of,
+            data_sources=StoredDataSources(resources=self.resources, workspaces=self.workspaces).of,
+            invitations=self.identity.sign_ins,
+            clock=self.clock,
+        )
+
+    @built_once
+    def assets(self) -> Assets:
+        from shared.http.assets import Assets
+
+        return Assets(PORTAL / "assets")
+
+    @built_once
+    def pages(self) -> Pages:
+        from shared.http.pages import Pages
+
+        return Pages(PORTAL / "templates", self.assets)
+
+    def health_checks(self) -> Sequence[Check]:
+        """What `/health` looks at."""
+        from shared.http.health import checks
+
+        return checks(
+            storage=self.storage,
+            jobs=self.jobs,
+            poison=self.poison,
+            store=self.log_store,
+            workspaces=self.workspaces,
+            processes=self.query_processes,
+        )
+
+    def first_start(self) -> Mapping[str, str]:
+        """The default workspace and what its operator needs. Doing it again finds the workspace, and makes a new sign-in link."""
+        from shared.loganalytics.firststart import first_start
+
+        return first_start(
+            self.settings,
+            workspaces=self.workspaces,
+            rules=self.data_collection_rules,
+            signer=self.signer,
+            sign_ins=self.identity.sign_ins,
         )
 
     @built_once

@@ -6,6 +6,7 @@ from typing import cast
 import azure.functions as func
 import orjson
 
+from shared.arm.wire import Wire
 from shared.bootstrap import services
 from shared.http.authorize import authenticate
 from shared.http.errors import http_errors
@@ -17,6 +18,10 @@ from shared.loganalytics.queries.wire import QueryBody
 bp = func.Blueprint()
 
 
+class Invitation(Wire):
+    token: str
+
+
 @bp.function_name("operations_agent_token")
 @bp.route("operations/agents/token", methods=["POST"])
 @http_errors
@@ -25,6 +30,15 @@ def token(req: func.HttpRequest) -> func.HttpResponse:
     headers = cast("Mapping[str, str]", req.headers)  # pyright: ignore[reportUnknownMemberType] - untyped in the library
     folded = {name.lower(): value for name, value in headers.items()}
     return respond(services().agents.token(folded, req.get_body()), headers={"Cache-Control": "no-store"})
+
+
+@bp.function_name("operations_agent_join")
+@bp.route("operations/agents/join", methods=["POST"])
+@http_errors
+def join(req: func.HttpRequest) -> func.HttpResponse:
+    """Take a machine in that was invited."""
+    invitation = Invitation.model_validate_json(req.get_body())
+    return respond(services().agents.join(invitation.token), headers={"Cache-Control": "no-store"})
 
 
 @bp.function_name("operations_agent_configure")
@@ -51,6 +65,8 @@ def seen(req: func.HttpRequest) -> func.HttpResponse:
         query=f"Heartbeat | where Computer == {computer} and TimeGenerated >= datetime({since}) | count"
     )
     answer = orjson.loads(
-        services().queries.query(body, workspaces=[workspace], find=services().finder_of_system(), caller="agents")
+        services().queries.query(
+            body, workspaces=[workspace], find=services().finder_of_system(), caller="agents"
+        )
     )
     return respond({"seen": answer["tables"][0]["rows"][0][0] > 0})

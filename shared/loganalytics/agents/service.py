@@ -12,6 +12,7 @@ from shared.identity.builtin_roles import role_named
 from shared.identity.local_issuer import LocalIssuer
 from shared.identity.model import AuthorizationFailed, ObjectId, Principal
 from shared.identity.shared_keys import KeyPair, check_agent, parse_agent_authorization
+from shared.identity.sign_in import SignIns
 from shared.kernel.clock import Clock
 from shared.kernel.errors import OmsError
 from shared.kernel.ids import derived_id
@@ -51,6 +52,7 @@ class Agents:
     assignments: RoleAssignments
     rule_of: Callable[[WorkspaceId], DefaultRule]
     data_sources: Callable[[WorkspaceId], Sequence[DataSource]]
+    invitations: SignIns
     clock: Clock
 
     def token(self, headers: Mapping[str, str], body: bytes) -> Mapping[str, Any]:
@@ -100,7 +102,20 @@ class Agents:
         """What the agent collects: the workspace's data sources in the agent's words, and a version that changes with them."""
         wanted = collection_of(self.data_sources(workspace))
         digest = hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
-        return {"version": digest[:12], **wanted}
+        return {"version": digest[:12], "dataCollectionRule": self.rule_of(workspace).immutable_id, **wanted}
+
+    def invite(self, workspace: WorkspaceId) -> str:
+        """A token with which one machine may join within 15 minutes."""
+        return self.invitations.make_link(self.principal(workspace))
+
+    def join(self, token: str) -> Mapping[str, Any]:
+        """What a machine needs to connect, for an invitation that is used up by this. SignInTokenInvalid."""
+        workspace = self.workspace_of(self.invitations.sign_in(token).principal)
+        return {
+            "workspaceId": workspace,
+            "workspaceKey": self.keys(workspace).primary,
+            "dataCollectionRule": self.rule_of(workspace).immutable_id,
+        }
 
     def _allow(self, principal: Principal, rule: DefaultRule) -> None:
         role = role_named(_PUBLISHER)
@@ -134,7 +149,9 @@ def collection_of(sources: Sequence[DataSource]) -> dict[str, Any]:
         }
     if logs:
         wanted["logs"] = [
-            {"table": log["table"], "path": path, "form": log["form"]} for s in logs for log, path in _custom(s)
+            {"table": log["table"], "path": path, "form": log["form"]}
+            for s in logs
+            for log, path in _custom(s)
         ]
     return wanted
 
@@ -154,5 +171,8 @@ def _custom(source: DataSource) -> list[tuple[dict[str, str], str]]:
     found: list[tuple[dict[str, str], str]] = []
     for given in source.properties.get("inputs", ()):
         locations = given.get("location", {}).get("fileSystemLocations", {})
-        found += [({"table": table, "form": form}, str(path)) for path in locations.get("linuxFileTypeLogPaths") or ()]
+        found += [
+            ({"table": table, "form": form}, str(path))
+            for path in locations.get("linuxFileTypeLogPaths") or ()
+        ]
     return found

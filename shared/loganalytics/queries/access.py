@@ -48,14 +48,19 @@ class QueryAccess:
         wanted = parse(resource_id)
         if is_workspace(wanted):
             return ResourceScope(workspaces=[self.finder(principal)(resource_id)], resource=None)
-        readable = [
-            workspace.customer_id
-            for workspace in self.workspaces.list()
-            if self.identity.access.allows(principal, READ, workspace.resource_id)
-        ]
+        readable = [workspace.customer_id for workspace in self.readable(principal)]
         if not readable:
             raise ScopeRefused("The provided credentials may not query any workspace", target=resource_id)
         return ResourceScope(workspaces=readable, resource=resource_id)
+
+    def readable(self, principal: Principal) -> list[Workspace]:
+        """The workspaces whose records the caller may read, by name."""
+        found = [
+            workspace
+            for workspace in self.workspaces.list()
+            if self.identity.access.allows(principal, READ, workspace.resource_id)
+        ]
+        return sorted(found, key=lambda workspace: workspace.name.lower())
 
     def _named(self, name: str) -> Workspace:
         try:
@@ -67,4 +72,6 @@ class QueryAccess:
         for workspace in self.workspaces.list():
             if workspace.name.lower() == name.lower():
                 return workspace
-        raise PathNotFound(f"The requested path does not exist: no workspace is known as {name[:200]}", target=name[:200])
+        raise PathNotFound(
+            f"The requested path does not exist: no workspace is known as {name[:200]}", target=name[:200]
+        )

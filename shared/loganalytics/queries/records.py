@@ -32,14 +32,22 @@ class StoredRecords[S]:
         for scan in scans:
             for workspace in workspaces_of(scan.workspace):
                 wanted.setdefault(workspace, set()).add(scan.table)
-        snapshots = {workspace: self.store.snapshot(workspace, sorted(tables)) for workspace, tables in wanted.items()}
+        snapshots = {
+            workspace: self.store.snapshot(workspace, sorted(tables)) for workspace, tables in wanted.items()
+        }
         return {scan.relation: self._relation(scan, snapshots, resource) for scan in scans}
 
     def _relation(self, scan: Scan, snapshots: Mapping[WorkspaceId, S], resource: str | None) -> Relation:
         asked = scan if resource is None else _with_resource(scan)
-        parts = [self.store.relation(snapshots[workspace], asked) for workspace in workspaces_of(scan.workspace)]
+        parts = [
+            self.store.relation(snapshots[workspace], asked) for workspace in workspaces_of(scan.workspace)
+        ]
         names = ", ".join(_quote(column.name) for column in asked.columns) or "*"
-        sql = parts[0].sql if len(parts) == 1 else " UNION ALL ".join(f"SELECT {names} FROM ({part.sql})" for part in parts)
+        sql = (
+            parts[0].sql
+            if len(parts) == 1
+            else " UNION ALL ".join(f"SELECT {names} FROM ({part.sql})" for part in parts)
+        )
         if resource is not None:
             kept = ", ".join(_quote(column.name) for column in scan.columns) or '"_ResourceId"'
             below = resource.lower().rstrip("/").replace("'", "''")

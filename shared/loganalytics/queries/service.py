@@ -64,11 +64,17 @@ class LogQueries:
         """
         wishes = prefer or Prefer()
         scope = list(dict.fromkeys([*workspaces, *(find(name) for name in body.workspaces or ())]))
-        if self.elsewhere is not None and len(scope) == 1 and (given := self.elsewhere(scope[0], body, wishes)) is not None:
+        if (
+            self.elsewhere is not None
+            and len(scope) == 1
+            and (given := self.elsewhere(scope[0], body, wishes)) is not None
+        ):
             return given
         translation = self.translate(body, self.catalog(scope, find))
         relations = self.records.relations(translation.scans, resource=resource)
-        outcome = self.execute(translation, relations, caller=caller, seconds=wishes.wait, max_rows=body.max_rows)
+        outcome = self.execute(
+            translation, relations, caller=caller, seconds=wishes.wait, max_rows=body.max_rows
+        )
         statistics = None
         if wishes.statistics:
             files = sum(len(relation.files) for relation in relations.values())
