@@ -27,7 +27,7 @@ def one_value(request: pytest.FixtureRequest, storage: MemoryStorage, clock: Man
         records = [b'{"v":%s}' % value.encode(), *filling]
         body = b"\n".join(records) if request.param == "lines" else b"[" + b",".join(records) + b"]"
         schema = {column.name: column.type for column in columns} or {"v": kind}
-        options = {"columns": columns} if columns else {}
+        options: dict[str, Any] = {"columns": columns} if columns else {}
         name = f"T{len(list(tmp_path.rglob('*')))}_CL"
         store.append(WORKSPACE, [frame(body, clock, rows=len(records), schema=schema, table=name, **options)])
         rows = ask(store, table=name, schema=schema)

@@ -86,20 +86,7 @@ def decode(blob: bytes, *, name: str, tables: frozenset[str] | None = None) -> l
     check_version("staged blob", int.from_bytes(blob[4:8], "big"), current=VERSION)
     start = _PREFIX + int.from_bytes(blob[8:12], "big")
     header: dict[str, Any] = orjson.loads(blob[_PREFIX:start])
-    shaped: list[list[tuple[str, str, str, list[str], str | None]]] = header["shapes"]
-    shapes: list[tuple[FrameColumn, ...]] = [
-        tuple(
-            FrameColumn(
-                source=source,
-                name=column,
-                type=KqlType(kind),
-                kinds=frozenset(JsonKind(k) for k in kinds),
-                pattern=pattern,
-            )
-            for source, column, kind, kinds, pattern in shape
-        )
-        for shape in shaped
-    ]
+    shapes = [_columns(shape) for shape in header["shapes"]]
     found: list[StagedFrame] = []
     for one in header["frames"]:
         end = start + one["bytes"]
@@ -111,7 +98,7 @@ def decode(blob: bytes, *, name: str, tables: frozenset[str] | None = None) -> l
                 table=one["table"],
                 rows=one["rows"],
                 body=body,
-                columns=shapes[one["shape"]],
+                columns=shapes[int(one["shape"])],
                 constants=one["constants"],
                 time_source=one["time"],
                 time_bounds=None if one["bounds"] is None else (one["bounds"][0], one["bounds"][1]),
@@ -123,3 +110,16 @@ def decode(blob: bytes, *, name: str, tables: frozenset[str] | None = None) -> l
     if start != len(blob):
         raise StagedBlobUnreadable(f"{name} is {len(blob)} bytes long instead of {start}", target=name)
     return found
+
+
+def _columns(shape: list[tuple[str, str, str, list[str], str | None]]) -> tuple[FrameColumn, ...]:
+    return tuple(
+        FrameColumn(
+            source=source,
+            name=name,
+            type=KqlType(kind),
+            kinds=frozenset(JsonKind(one) for one in kinds),
+            pattern=pattern,
+        )
+        for source, name, kind, kinds, pattern in shape
+    )

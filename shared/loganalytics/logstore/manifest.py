@@ -124,13 +124,13 @@ def decode_manifest(data: bytes) -> Manifest:
     )
 
 
-def manifest_name(workspace: WorkspaceId, table: str, data: bytes) -> str:
-    """Named for its bytes: written twice it is the same blob, and no blob is ever written over by another."""
-    return f"{_spread(workspace, table)}/{workspace}/{table}/manifest-{sha256(data).hexdigest()[:32]}.json"
+def manifest_name(workspace: WorkspaceId, table: str, nonce: str) -> str:
+    """A name that no other attempt has: no blob is ever written over, so a late write by a dead process harms nobody."""
+    return f"{_spread(workspace, table)}/{workspace}/{table}/manifest-{nonce}.json"
 
 
-def segment_name(workspace: WorkspaceId, table: str, day: str, data_hash: str) -> str:
-    return f"{_spread(workspace, table)}/{workspace}/{table}/{day}-{data_hash[:32]}.parquet"
+def segment_name(workspace: WorkspaceId, table: str, day: str, nonce: str) -> str:
+    return f"{_spread(workspace, table)}/{workspace}/{table}/{day}-{nonce}.parquet"
 
 
 def _spread(workspace: WorkspaceId, table: str) -> str:

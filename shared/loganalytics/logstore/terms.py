@@ -2,13 +2,13 @@
 
 A term is a maximal run of ASCII letters and digits, lower-cased. A needle is cut the same way; a row that holds the
 needle (as a term or as the whole value, in whatever column) holds all of its runs, so a group without one of them
-cannot match. That is sound for any finer rule of what a term is, and for text in any script.
+cannot match. That is sound for any coarser rule of what a term is, and for text in any script.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import md5
 from pathlib import Path
 from typing import Final, Self
 
@@ -19,19 +19,48 @@ from shared.loganalytics.logstore.errors import StagedBlobUnreadable
 
 MAGIC: Final = b"OMST"
 VERSION: Final = 1
-BITS_PER_TERM: Final = 10
-HASHES: Final = 7
+# 7 bits and 3 hashes: 4.2 % of absent terms pass one group, and the index stays below 0.6 % of the raw text.
+BITS_PER_TERM: Final = 7
+_FACTORS: Final = (0x9E3779B1, 0x85EBCA77, 0xC2B2AE3D)
+_PRIME: Final = (1 << 61) - 1
 INDEXED: Final = frozenset({KqlType.STRING, KqlType.GUID, KqlType.DYNAMIC})
-_RUN: Final = re.compile(r"[a-z0-9]+")
+_RUN: Final = re.compile(rb"[a-z0-9]+")
+_ESCAPES: Final = re.compile(rb"\\(?:[nrtbf]|u[0-9A-Fa-f]{4})")
+_SPACES: Final = bytes(
+    ord(chr(code).lower()) if code < 128 and chr(code).isalnum() else 0x20 for code in range(256)
+)
+_TO_BITS: Final = bytes.maketrans(b"\x00\x01", b"01")
 
 
 def terms_name(segment: str) -> str:
     return f"{segment}.terms"
 
 
-def runs(text: str) -> list[str]:
-    # The two letters outside ASCII that case-insensitive matching takes for ASCII ones.
-    return _RUN.findall(text.replace("\u212a", "k").replace("\u017f", "s").lower())
+def runs(text: bytes) -> list[bytes]:
+    """The terms of UTF-8 text, repeated as often as they occur."""
+    if not text.isascii():
+        # Letters outside ASCII that case-insensitive matching takes for ASCII ones: Kelvin sign, long s, dotted I.
+        text = text.replace(b"\xe2\x84\xaa", b"k").replace(b"\xc5\xbf", b"s").replace(b"\xc4\xb0", b"i")
+    return text.translate(_SPACES).split()
+
+
+def json_runs(text: bytes) -> list[bytes]:
+    """The terms of JSON text, and those of the strings in it once their escapes are read."""
+    found = runs(text)
+    if b"\\" in text:
+        found += runs(_ESCAPES.sub(b" ", text))
+    return found
+
+
+def bloom(terms: Iterable[bytes]) -> bytes:
+    """A filter of some terms."""
+    codes = {zlib.crc32(term) for term in terms}
+    size = (len(codes) * BITS_PER_TERM + 63) // 64 * 64
+    flags = bytearray(size)
+    for factor in _FACTORS:
+        for code in codes:
+            flags[(code + 1) * factor % _PRIME % size] = 1
+    return int(flags.translate(_TO_BITS), 2).to_bytes(size // 8, "big") if size else b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,26 +92,18 @@ class TermIndex:
     def matching(self, needles: Sequence[Needle], columns: Mapping[str, KqlType]) -> list[bool]:
         """Per row group, whether all needles may be in it. Needles of columns without an index say nothing."""
         kinds = {name.lower(): kind for name, kind in columns.items()}
-        wanted: set[str] = set()
+        wanted: set[bytes] = set()
         for needle in needles:
-            kind = kinds.get((needle.column or "").lower(), KqlType.STRING)
-            if kind in INDEXED:
-                wanted.update(runs(needle.text))
-        hashes = [hash_pair(term) for term in sorted(wanted)]
-        return [all(_holds(one, pair) for pair in hashes) for one in self.filters]
+            name = (needle.column or "").lower()
+            if needle.column is None or kinds.get(name) in INDEXED:
+                wanted.update(runs(needle.text.encode("utf-8", "surrogatepass")))
+        codes = [zlib.crc32(term) for term in sorted(wanted)]
+        return [all(_holds(one, code) for code in codes) for one in self.filters]
 
 
-def hash_pair(term: str) -> tuple[int, int]:
-    """Two 64-bit numbers of a term, as DuckDB's md5_number_lower and _upper give them."""
-    digest = md5(term.encode(), usedforsecurity=False).digest()
-    return int.from_bytes(digest[8:], "little"), int.from_bytes(digest[:8], "little")
-
-
-def _holds(bits: bytes, pair: tuple[int, int]) -> bool:
+def _holds(bits: bytes, code: int) -> bool:
     size = len(bits) * 8
     if not size:
         return False
-    low, high = pair[0] % size, pair[1] % size
-    return all(
-        bits[at >> 3] & (0x80 >> (at & 7)) for at in ((low + step * high) % size for step in range(HASHES))
-    )
+    places = ((code + 1) * factor % _PRIME % size for factor in _FACTORS)
+    return all(bits[at >> 3] & (0x80 >> (at & 7)) for at in places)
