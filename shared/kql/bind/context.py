@@ -1,8 +1,7 @@
 """One translation in progress: what it has asked for, and where its errors point."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from collections.abc import Iterator
 from typing import NoReturn
 
 from shared.kql.catalog import Catalog

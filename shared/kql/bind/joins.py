@@ -38,6 +38,8 @@ class Pair:
 
 def join(binder: Binder, relation: Relation, node: ast.Join, env: Env) -> Relation:
     lookup = node.word == "lookup"
+    if relation.partition:
+        binder.ctx.refuse(f"'{node.word}' inside mv-apply or partition is not supported.", node)
     kind = "leftouter" if lookup else "innerunique"
     for name, value in node.parameters:
         if name == "kind" and isinstance(value, ast.Name):

@@ -5,9 +5,7 @@ from shared.kql.syntax import ast
 
 # Functions whose result keeps the name of the column they are applied to.
 _TRANSPARENT = frozenset(
-    "bin floor bin_at tostring tolong toint todouble toreal tobool todatetime totimespan todecimal toguid todynamic "
-    "parse_json parsejson tohex startofday startofweek startofmonth startofyear endofday endofweek endofmonth "
-    "endofyear ceiling round abs".split()
+    ["bin", "floor", "bin_at", "tostring", "tolong", "toint", "todouble", "toreal", "tobool", "todatetime", "totimespan", "todecimal", "toguid", "todynamic", "parse_json", "parsejson", "tohex", "startofday", "startofweek", "startofmonth", "startofyear", "endofday", "endofweek", "endofmonth", "endofyear", "ceiling", "round", "abs"]
 )
 
 

@@ -1,6 +1,6 @@
 """Which function binds which operator."""
 
-from shared.kql.bind import joins, shape, summarize, unions
+from shared.kql.bind import expand, joins, parsing, series, shape, summarize, unions
 from shared.kql.bind.tables import OperatorBinder, SourceBinder
 from shared.kql.syntax import ast
 
@@ -21,6 +21,12 @@ OPERATORS: dict[type, OperatorBinder] = {
     ast.Summarize: summarize.summarize,
     ast.Join: joins.join,
     ast.Union: unions.union,
+    ast.MvExpand: expand.mv_expand,
+    ast.MvApply: expand.mv_apply,
+    ast.Partition: expand.partition,
+    ast.Parse: parsing.parse,
+    ast.ParseKv: parsing.parse_kv,
+    ast.MakeSeries: series.make_series,
 }
 
 SOURCES: dict[type, SourceBinder] = {

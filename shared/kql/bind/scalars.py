@@ -510,6 +510,8 @@ class ScalarBinder:
             return self.ctx.fail(
                 f"{node.name}() needs rows in a fixed order: sort them, or use the operator serialize.", node
             )
+        if self.relation.partition:
+            return self.ctx.refuse(f"{node.name}() inside mv-apply or partition is not supported.", node)
         outer, self.ctx.hoist = self.ctx.hoist, self.hoist
         try:
             with self.ctx.ordered_by(self.relation.order):

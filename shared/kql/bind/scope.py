@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from shared.kql.functions.registry import Bound
-from shared.kql.plan.nodes import OrderKey, PlanNode, ScanNode, SelectNode, identifier
+from shared.kql.plan.nodes import OrderKey, PlanNode, ScanNode, identifier
 from shared.kql.syntax import ast
 from shared.kql.types import KqlType
 
@@ -40,8 +40,8 @@ class Relation:
     serialized: bool = False
     name: str | None = None  # for `withsource`
     whole: ScanNode | None = None  # all rows of this scan, so that "newest" may be asked of it
-    scalar: bool = False
-    in_scope: dict[str, "Col"] = field(default_factory=dict[str, "Col"])
+    partition: tuple[str, ...] = ()  # refs of the part that a row belongs to, inside mv-apply and partition
+    reserved: frozenset[str] = frozenset()  # refs that no new column may take, in lower case
 
     def find(self, name: str) -> Col | None:
         for col in self.columns:
@@ -51,10 +51,7 @@ class Relation:
 
     def taken(self) -> set[str]:
         """The refs in use, in lower case."""
-        return {col.ref.lower() for col in self.columns} | {key.ref.lower() for key in self.order}
-
-    def select(self, **parts: object) -> SelectNode:
-        return SelectNode(self.node, **parts)  # type: ignore[arg-type]  # passed through by name
+        return {col.ref.lower() for col in self.columns} | {key.ref.lower() for key in self.order} | self.reserved
 
     def derived(self, node: PlanNode, columns: Iterable[Col] | None = None, **changes: object) -> "Relation":
         """The same rows in the same order on another node, with these columns."""

@@ -12,7 +12,7 @@ from shared.kql.bind.tables import Binder
 from shared.kql.errors import nearest
 from shared.kql.functions.build import convert, literal, result
 from shared.kql.functions.registry import Bound
-from shared.kql.plan.nodes import CustomNode, OrderKey, SelectNode, ValuesNode
+from shared.kql.plan.nodes import CustomNode, OrderKey, SelectNode, ValuesNode, order_sql
 from shared.kql.syntax import ast
 from shared.kql.types import SQL_TYPE, KqlType
 
@@ -68,7 +68,6 @@ def computed(
     """The relation with these columns: added to or replaced in the old ones (`keep`), or instead of them."""
     base = scalars.prepared
     taken = base.taken() | {ref.lower() for ref, _ in scalars.hoisted}
-    order_refs = {key.ref for key in base.order}
     made = dict[str, Bound]()
     old = {col.ref: col for col in relation.columns}
     columns = list(relation.columns) if keep else list[Col]()
@@ -85,7 +84,6 @@ def computed(
             columns.append(col)
         else:
             columns[place] = col
-    del order_refs
     if not made:
         return base.derived(base.node, columns, name=relation.name, whole=relation.whole)
     node = SelectNode(base.node, items=made)
@@ -233,6 +231,9 @@ def grouped(relation: Relation) -> Relation:
         return relation
     items = {ref: Bound(sql=ref, type=T.LONG, columns=frozenset((ref,))) for ref in refs}
     order, items = first_seen(relation, items)
+    for ref in relation.partition:
+        refs.append(ref)
+        items[ref] = Bound(sql=ref, type=T.LONG, columns=frozenset((ref,)))
     node = SelectNode(relation.node, items=items, group=refs)
     return relation.derived(node, relation.columns, order=order, serialized=False)
 
@@ -256,8 +257,6 @@ def sorted_by(binder: Binder, relation: Relation, keys: Sequence[ast.Ordered], e
     for key in keys:
         expression = key.expression.value if isinstance(key.expression, ast.Named) else key.expression
         bound = scalars.bind(expression)
-        if bound.type is T.DYNAMIC and False:
-            pass
         items.append((key, bound))
     base = scalars.prepared
     order = list[OrderKey]()
@@ -298,6 +297,11 @@ def limited(binder: Binder, relation: Relation, count: ast.Expr, env: Env) -> Re
     if isinstance(bound.value, bool) or not isinstance(bound.value, int | float):
         binder.ctx.fail("A number of rows is expected here.", count)
     limit = max(int(bound.value), 0)
+    if relation.partition:
+        over = f"PARTITION BY {', '.join(relation.partition)} {order_sql(relation.order)}"
+        reads = frozenset((*relation.partition, *(key.ref for key in relation.order)))
+        keep = Bound(sql=f"row_number() OVER ({over}) <= {limit}", type=T.BOOL, columns=reads)
+        return relation.derived(SelectNode(relation.node, qualify=keep), targets=())
     scan = relation.whole
     if scan is not None and limit and _newest_first(relation):
         scan.newest = limit
@@ -321,8 +325,10 @@ def top(binder: Binder, relation: Relation, node: ast.Top, env: Env) -> Relation
 
 
 def count(binder: Binder, relation: Relation, node: ast.Count, env: Env) -> Relation:
-    del binder, env
     name = node.alias or "Count"
+    if relation.partition:
+        call = ast.Named((name,), ast.Call("count", ()))
+        return binder.operators[ast.Summarize](binder, relation, ast.Summarize((), (call,), ()), env)
     ref = fresh_ref(name, set())
     made = Bound(sql="count(*)", type=T.LONG)
     return Relation(
@@ -360,8 +366,7 @@ def print_(binder: Binder, node: ast.Project, env: Env) -> Relation:
                 sql = f"nullif(json_extract({bound.sql}, '$[{place}]'), 'null')"
                 items.append((name, result(sql, T.DYNAMIC, (bound,))))
             continue
-        name = names[0] if names else implied(value) if isinstance(value, ast.Name) and False else None
-        items.append((name or f"print_{index}", bound))
+        items.append((names[0] if names else f"print_{index}", bound))
     base = Relation(ValuesNode(['"$row"'], ["BIGINT"], [["0"]]), ())
     taken = {'"$row"'}
     columns, made = list[Col](), dict[str, Bound]()
@@ -380,9 +385,7 @@ def range_(binder: Binder, node: ast.Range, env: Env) -> Relation:
     kind = start.type
     if T.REAL in (start.type, stop.type, step.type):
         kind = T.REAL
-    elif kind is T.DYNAMIC:
-        kind = T.LONG
-    elif kind is T.INT and T.LONG in (stop.type, step.type):
+    elif kind is T.DYNAMIC or (kind is T.INT and T.LONG in (stop.type, step.type)):
         kind = T.LONG
     if kind not in (T.INT, T.LONG, T.REAL, T.DATETIME, T.TIMESPAN, T.DECIMAL):
         ctx.fail(f"A range over {kind} is not possible.", node)
@@ -466,7 +469,7 @@ def consume(binder: Binder, relation: Relation, node: ast.Consume, env: Env) -> 
 
 
 def invoke(binder: Binder, relation: Relation, node: ast.Invoke, env: Env) -> Relation:
-    from shared.kql.bind.scope import FunctionLet  # noqa: PLC0415  kept next to its only use
+    from shared.kql.bind.scope import FunctionLet
 
     found = env.find(node.call.name)
     if not isinstance(found, FunctionLet):

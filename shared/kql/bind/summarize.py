@@ -53,8 +53,6 @@ class Groups:
         base = scalars.prepared
         taken |= {ref.lower() for ref, _ in scalars.hoisted}
         for name, bound in found:
-            if bound.type is T.DYNAMIC and not bound.constant:
-                bound = result(f"{bound.sql}::VARCHAR::JSON", T.DYNAMIC, (bound,)) if False else bound
             ref = bound.sql
             if bound.columns != {ref}:
                 ref = fresh_ref(name, taken)
@@ -65,7 +63,7 @@ class Groups:
         self.scalars = ScalarBinder(self.binder, self.env, self.source, aggregates=True)
         for ref in made:
             self.scalars.fresh("$")
-            assert self.scalars._taken is not None  # noqa: S101, SLF001
+            assert self.scalars._taken is not None  # noqa: SLF001
             self.scalars._taken.add(ref.lower())  # noqa: SLF001
 
     def aggregate(self, item: ast.Expr) -> None:
@@ -106,7 +104,7 @@ class Groups:
         number += sum(key.name.startswith("Column") for key in self.keys)
         return implied(value) or f"Column{number}"
 
-    def _output(self, name: str, bound: Bound, named: bool) -> None:  # noqa: FBT001
+    def _output(self, name: str, bound: Bound, named: bool) -> None:
         self.outputs.append((name, bound, named))
 
     def _struct(self, columns: Sequence[tuple[str, Bound]]) -> tuple[str, frozenset[str]]:
@@ -194,15 +192,15 @@ class Groups:
     def relation(self) -> Relation:
         """The grouped rows: keys, then aggregates."""
         base = self.scalars.prepared
-        refs = [key.ref for key in self.keys]
+        refs = [*(key.ref for key in self.keys), *base.partition]
         items = {ref: Bound(sql=ref, type=T.LONG, columns=frozenset((ref,))) for ref in refs}
         items |= {ref: bound for ref, bound in self.scalars.gathered.values()}
         order, items = first_seen(base, items)
         node = SelectNode(base.node, items=items, group=list(dict.fromkeys(refs)))
         columns = list(self.keys)
         made = dict[str, Bound]()
-        taken = {ref.lower() for ref in items}
-        for name, bound, named in self.outputs:
+        taken = {ref.lower() for ref in items} | base.reserved
+        for name, bound, _ in self.outputs:
             used = [col.name for col in columns]
             if name in used:
                 if (
@@ -218,7 +216,9 @@ class Groups:
                 made[ref] = bound
             columns.append(Col(name, bound.type, ref))
         final = SelectNode(node, items=made) if made else node
-        return Relation(final, tuple(columns), order=order)
+        return Relation(
+            final, tuple(columns), order=order, partition=base.partition, reserved=base.reserved
+        )
 
 
 def summarize(binder: Binder, relation: Relation, node: ast.Summarize, env: Env) -> Relation:

@@ -202,12 +202,13 @@ class Binder:
                 self.ctx.expand(node)
                 with self.ctx.inside(found.text, node) if found.text is not self.ctx.text else _nothing():
                     relation = self.table(found.value, found.env)
-                return relation.derived(relation.node, name=relation.name or name, whole=relation.whole)
+                # `withsource` calls let tables union_arg0, union_arg1, …
+                return relation.derived(relation.node, name=None, whole=relation.whole)
             case RelationLet():
                 return found.relation
             case FunctionLet():
                 relation = self.call_table(ast.Call(name, (), span=node.span), found, env)
-                return relation.derived(relation.node, name=name)
+                return relation.derived(relation.node, name=name if found.value.view else None)
             case ScalarLet():
                 return self.ctx.fail(f"'{name}' is a scalar; a table is expected here.", node)
 

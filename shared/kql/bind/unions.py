@@ -33,6 +33,8 @@ def union(binder: Binder, relation: Relation | None, node: ast.Union, env: Env) 
             fuzzy = str(text).lower() == "true"
     if kind not in ("outer", "inner"):
         binder.ctx.fail(f"'{kind}' is not a kind of union.", node)
+    if relation is not None and relation.partition:
+        binder.ctx.refuse("'union' inside mv-apply or partition is not supported.", node)
     parts = [relation] if relation is not None else []
     problem: KqlSemanticError | None = None
     for table in node.tables:

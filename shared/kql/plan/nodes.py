@@ -12,7 +12,6 @@ from shared.kql.functions.registry import Bound
 from shared.kql.translation import Needle
 from shared.kql.types import SQL_TYPE, Column
 
-
 SUBQUERY = "subquery:"
 """What an expression says it reads when it names the CTE of a subquery."""
 
@@ -120,7 +119,7 @@ class ValuesNode(PlanNode):
 class SelectNode(PlanNode):
     """One SELECT over one input. Columns it does not compute pass through, unless it is `closed`."""
 
-    __slots__ = ("closed", "extra", "group", "items", "limit", "order", "where")
+    __slots__ = ("closed", "extra", "group", "items", "limit", "order", "pinned", "qualify", "where")
 
     def __init__(
         self,
@@ -133,6 +132,8 @@ class SelectNode(PlanNode):
         order: Sequence[OrderKey] = (),
         limit: str | None = None,
         closed: bool = False,
+        pinned: bool = False,
+        qualify: Bound | None = None,
     ) -> None:
         where = list(where)
         # A bare filter below becomes part of this SELECT.
@@ -147,21 +148,23 @@ class SelectNode(PlanNode):
         self.order = tuple(order)
         self.limit = limit
         self.closed = closed or group is not None
+        self.pinned = pinned  # the items are written even if nobody reads them: they make rows
+        self.qualify = qualify
 
     def is_bare_filter(self) -> bool:
         return (
-            not (self.items or self.extra or self.closed or self.order or self.limit) and self.group is None
+            not (self.items or self.extra or self.closed or self.order or self.limit or self.qualify) and self.group is None
         )
 
     def demand(self) -> None:
         read = set[str]()
-        for ref in self.needed:
+        for ref in self.needed | self.items.keys() if self.pinned else self.needed:
             item = self.items.get(ref)
             if item is not None:
                 read |= item.columns
             elif not self.closed:
                 read.add(ref)
-        for bound in (*self.where, *self.extra):
+        for bound in (*self.where, *self.extra, *((self.qualify,) if self.qualify else ())):
             read |= bound.columns
         read.update(key.ref for key in self.order)
         if self.group:
@@ -172,7 +175,7 @@ class SelectNode(PlanNode):
         picked = [
             f"{self.items[ref].sql} AS {ref}" if ref in self.items else ref
             for ref in (*self.items, *sorted(self.needed - self.items.keys()))
-            if ref in self.needed
+            if self.pinned or ref in self.needed
         ]
         parts = [f"SELECT {', '.join(picked) or 'NULL AS none'} FROM {self.inputs[0].name}"]
         parts += [f", {bound.sql}" for bound in self.extra]
@@ -183,6 +186,8 @@ class SelectNode(PlanNode):
         elif self.group is not None and not any("(" in item for item in picked):
             # Without an aggregate in the SELECT, one row must still come out.
             parts[0] = f"SELECT any_value(1) AS none FROM {self.inputs[0].name}"
+        if self.qualify:
+            parts.append(f"QUALIFY {self.qualify.sql}")
         if self.order:
             parts.append(order_sql(self.order))
         if self.limit is not None:
