@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -112,20 +113,23 @@ class ResourceStore:
             raise ResourceNotFound.of(resource.id) from None
         return replace(made, etag=written.etag)
 
-    def bury(self, resource: Resource) -> Resource:
-        """Put the tombstone on it: nobody sees it from now on, and `remove` makes its name free again."""
-        row = self._row(resource.id)
-        if row is None:
-            raise ResourceNotFound.of(resource.id)
-        if _deleting(row):
-            return resource_of(row)
-        try:
-            written = self._table.replace(row, {**row.values, "deleting": self.clock.now()})
-        except RowChanged:
-            raise PreconditionFailed(
-                "the resource has changed since it was read", target=str(resource.id)
-            ) from None
-        return resource_of(written)
+    def bury(self, resource: Resource, *, exactly: bool = False) -> Resource:
+        """Put the tombstone on it: nobody sees it from now on, and `remove` makes its name free again.
+
+        With `exactly`, PreconditionFailed if somebody wrote since it was read. ResourceNotFound.
+        """
+        while True:
+            row = self._row(resource.id)
+            if row is None:
+                raise ResourceNotFound.of(resource.id)
+            if _deleting(row):
+                return resource_of(row)
+            if exactly and row.etag != resource.etag:
+                raise PreconditionFailed(
+                    "the resource has changed since it was read", target=str(resource.id)
+                )
+            with suppress(RowChanged, RowNotFound):
+                return resource_of(self._table.replace(row, {**row.values, "deleting": self.clock.now()}))
 
     def remove(self, resource_id: ResourceId) -> None:
         """Gone afterwards, whether it was there or not."""
@@ -178,16 +182,22 @@ class ResourceStore:
             if row.key.startswith(prefix) and not _deleting(row):
                 yield resource_of(row)
 
-    def under(self, subscription: str, group: str) -> Iterator[Resource]:
+    def everything(self, subscription: str) -> Iterator[Resource]:
+        """Every resource of a subscription, of every type."""
+        for row in self._table.query(subscription.lower()):
+            if not _deleting(row):
+                yield resource_of(row)
+
+    def under(self, subscription: str, group: str, *, buried: bool = False) -> Iterator[Resource]:
         """Everything in a resource group, of every type. It reads the subscription: for listings of a group and its deletion."""
         inside = escape(group)
         for row in self._table.query(subscription.lower()):
             parts = row.key.split(SEPARATOR)
-            if len(parts) > 2 and parts[1] == inside and not _deleting(row):
+            if len(parts) > 2 and parts[1] == inside and (buried or not _deleting(row)):
                 yield resource_of(row)
 
     def children(self, resource_id: ResourceId) -> Iterator[Resource]:
-        """Every descendant of a resource, of every type: the rows whose type path goes on from the resource's own."""
+        """Every descendant of a resource, of every type, buried ones too: the rows whose type path goes on from the resource's own."""
         types = type_part(resource_id.namespace, resource_id.types) + ":"
         names = resource_id.key.split(SEPARATOR)[1:]
         for row in self._table.query(resource_id.partition, start=types, before=prefix_end(types)):

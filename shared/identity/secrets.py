@@ -22,6 +22,7 @@ VERSION: Final = 1
 _SEALED: Final = "oms1"
 _CURRENT: Final = "current"
 _KEYS: Final = "keys"
+_NAMED: Final = "named"
 
 
 class SecretUnreadable(OmsError):
@@ -72,6 +73,20 @@ class SecretBox:
             return AESGCM(self._data_key(key_id)).decrypt(data[:12], data[12:], _bound(path, version, key_id))
         except (InvalidTag, InvalidUnwrap, binascii.Error, ValueError):
             raise SecretUnreadable(f"{path} (version {version}) does not open", target=path) from None
+
+    def shared_key(self, name: str) -> bytes:
+        """32 random bytes under a name, made once for all processes: for signatures that any of them may check."""
+        path = f"keys/{name}"
+        try:
+            row = self._table.get(_NAMED, name)
+        except RowNotFound:
+            sealed = self.seal(self.random(32), path=path)
+            try:
+                row = self._table.insert(_NAMED, name, {"v": VERSION, "key": sealed})
+            except RowExists:  # another process was first
+                row = self._table.get(_NAMED, name)
+        check_version(f"the key {name}", row.values.get("v"), current=VERSION)
+        return self.open(str(row.values["key"]), path=path)
 
     def rotate(self) -> str:
         """Seal from now on under a new data key; its id. What was sealed before opens as ever."""

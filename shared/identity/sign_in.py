@@ -16,15 +16,13 @@ from shared.identity.model import AuthenticationFailed, ObjectId, Principal
 from shared.identity.secrets import SecretBox
 from shared.kernel.clock import Clock
 from shared.kernel.versions import check_version
-from shared.storage.ports import RowChanged, RowExists, RowNotFound, Storage, Table
+from shared.storage.ports import RowChanged, RowNotFound, Storage, Table
 
 TABLE: Final = "omssignin"
 VERSION: Final = 1
 LINK_LIFETIME: Final = timedelta(minutes=15)
 SESSION_LIFETIME: Final = timedelta(hours=12)
 COOKIE: Final = "oms_session"
-_KEY_PATH: Final = "identity/session-key"
-_KEY: Final = "sessionkey"
 _LINKS: Final = "links"
 
 
@@ -165,16 +163,7 @@ class SignIns:
     def _key(self) -> bytes:
         with self._lock:
             if self._signing_key is None:
-                try:
-                    row = self._table.get(_KEY, _KEY)
-                except RowNotFound:
-                    sealed = self.box.seal(self.random(32), path=_KEY_PATH)
-                    try:
-                        row = self._table.insert(_KEY, _KEY, {"v": VERSION, "key": sealed})
-                    except RowExists:  # another process was first: cookies of both are good at both
-                        row = self._table.get(_KEY, _KEY)
-                check_version("the session key", row.values.get("v"), current=VERSION)
-                self._signing_key = self.box.open(str(row.values["key"]), path=_KEY_PATH)
+                self._signing_key = self.box.shared_key("sessions")
             return self._signing_key
 
 
