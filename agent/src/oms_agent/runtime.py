@@ -106,6 +106,7 @@ class Agent:
     def _arrange(self) -> None:
         """The tasks of the present configuration."""
         wanted, state, name = self.collection, self.connection.state_dir, self.machine.name
+        due = {task.name: task.due for task in self._tasks}
         self.budget.cpu_percent, self.budget.memory_mb = wanted.cpu_budget, wanted.memory_budget_mb
         self.spool.limit_bytes = int(wanted.spool_limit_mb * 1e6)
         perf = PerfCollector(name, wanted.perf_objects)
@@ -138,6 +139,8 @@ class Agent:
                 self._log_lines,
             )
             self._tasks.append(Task(source.path, 1.0, lambda f=follower: self._poll(f)))
+        for task in self._tasks:
+            task.due = due.get(task.name, 0.0)
         self._listen(wanted.syslog_port)
 
     def _listen(self, port: int) -> None:
@@ -197,12 +200,9 @@ class Agent:
             log.warning("configuration not read", extra={"reason": str(failed)})
             return
         if found != self.collection:
-            log.info("configuration changed", extra={"version": found.version})
+            log.info("configuration read", extra={"version": found.version})
             self.collection = found
             self._arrange()
-            for task in self._tasks:
-                if task.name == "configuration":
-                    task.due = time.monotonic() + task.every
 
     def _rejected(self, stream: str, count: int, reason: str) -> None:
         if stream != "Microsoft-Operation":

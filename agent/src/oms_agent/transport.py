@@ -19,6 +19,7 @@ from oms_agent.config import Connection
 
 TIMEOUT: Final = 30
 RENEW_BEFORE: Final = timedelta(minutes=5)
+NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class NotReached(Exception):
@@ -55,7 +56,7 @@ class Transport:
     version: str
     _http: http.client.HTTPConnection | None = field(default=None, init=False)
     _token: str = field(default="", init=False)
-    _expires: datetime = field(default=datetime.min.replace(tzinfo=UTC), init=False)
+    _expires: datetime = field(default=NEVER, init=False)
     _lock: threading.RLock = field(default_factory=threading.RLock, init=False)
 
     def post_records(self, stream: str, body: bytes, *, request_id: str) -> None:
@@ -94,7 +95,7 @@ class Transport:
                 return self._send(method, path, body, given)
             except Refused as refused:
                 if refused.status == 401:
-                    self._expires = datetime.min.replace(tzinfo=UTC)
+                    self._expires = NEVER
                 raise
 
     def _send(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> bytes:
