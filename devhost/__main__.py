@@ -20,6 +20,12 @@ def main(arguments: Sequence[str]) -> int:
     host.add_argument("--tls-key", type=Path)
     host.add_argument("--tls-client-ca", type=Path, help="accept client certificates of this authority")
     host.add_argument("--no-listeners", action="store_true", help="HTTP only: no queues, no timers")
+    host.add_argument(
+        "--message-seconds",
+        type=float,
+        default=600.0,
+        help="how long a message stays hidden while its function runs; renewed at half (600)",
+    )
     host.add_argument("--lifeline", action="store_true", help="stop when standard input ends")
     commands.add_parser("up", help="run the whole suite on this machine", add_help=False)
     if list(arguments[:1]) == ["up"]:
@@ -42,6 +48,7 @@ def main(arguments: Sequence[str]) -> int:
             key=_absolute(given.tls_key),
             client_ca=_absolute(given.tls_client_ca),
             listeners=not given.no_listeners,
+            message_seconds=given.message_seconds,
             lifeline=given.lifeline,
         )
     )

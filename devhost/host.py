@@ -19,7 +19,7 @@ from devhost import storage
 from devhost.hostjson import HostJson, read_host_json, resolve_settings
 from devhost.keys import Keys, write_private
 from devhost.ncrontab import ScheduleInvalid, parse_schedule
-from devhost.queues import POISON_SUFFIX, QueueListener
+from devhost.queues import MESSAGE_SECONDS, POISON_SUFFIX, QueueListener
 from devhost.server import Server, listen, make_server
 from devhost.timers import HostBlobs, Leadership, TimerListener
 from devhost.web import Admin, Web, body_limit_setting
@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 NUDGE_SETTING: Final = "OMS_HOST_NUDGE_URL"
 DRAIN_SECONDS: Final = 30.0
 _IO_THREADS: Final = 24
+_NOT_LISTED: Final = ("type", "direction", "name")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +47,7 @@ class Options:
     client_ca: Path | None = None
     port_file: Path | None = None
     listeners: bool = True
+    message_seconds: float = MESSAGE_SECONDS
     lifeline: bool = False
     """Stop when standard input ends: whoever started this host is gone."""
 
@@ -238,7 +240,7 @@ class Host:
             {
                 "name": each.name,
                 "trigger": each.trigger,
-                **{name: value for name, value in each.binding.items() if name not in ("type", "direction")},
+                **{key: value for key, value in each.binding.items() if key not in _NOT_LISTED},
             }
             for each in self.worker.functions
         ]
@@ -295,6 +297,7 @@ def _queue_listener(host: Host, function: Function) -> QueueListener:
         worker=host.worker,
         settings=host.settings.queues,
         io=host.io,
+        message_seconds=host.options.message_seconds,
     )
 
 

@@ -1,20 +1,12 @@
-"""Hosts of the sample app: one for HTTP alone, and an Azurite for those with queues and timers."""
+"""A host of the sample app for tests of HTTP alone; those of queues and timers start their own on Azurite."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from devhost.azurite import Azurite
 from tests.devhost.running import RunningHost
 
 collect_ignore = ["sample_app"]
-
-
-@pytest.fixture(scope="session")
-def emulator() -> Iterator[Azurite]:
-    with Azurite.start() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +17,3 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHost]:
     )
     yield host
     host.kill()
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path

@@ -101,6 +101,12 @@ def cookies(req: func.HttpRequest) -> func.HttpResponse:
     return response
 
 
+@app.function_name("setting")
+@app.route("setting")
+def setting(req: func.HttpRequest) -> func.HttpResponse:
+    return func.HttpResponse(os.environ.get(req.params["name"], ""))
+
+
 @app.function_name("slow")
 @app.route("slow")
 def slow(req: func.HttpRequest) -> func.HttpResponse:
