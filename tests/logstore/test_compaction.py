@@ -13,8 +13,9 @@ from shared.kernel.clock import ManualClock
 from shared.kernel.ticks import TICKS_PER_SECOND, ticks_of
 from shared.kql.translation import Needle, NeedleKind
 from shared.kql.types import KqlType
+from shared.loganalytics.logstore.building import DAY, build_in_child
 from shared.loganalytics.logstore.catalogue import SEGMENTS, STAGED, TABLE
-from shared.loganalytics.logstore.compaction import DAY, Compactor
+from shared.loganalytics.logstore.compaction import Compactor
 from shared.loganalytics.logstore.model import FrameColumn, JsonKind
 from shared.loganalytics.logstore.store import LogStore
 from shared.loganalytics.logstore.sweeping import Sweeper, due_tables
@@ -243,3 +244,13 @@ def test_any_record_reads_the_same_before_and_after_compaction(
         assert ask(store, *names, schema=schema) == before
     compactor.merge(WORKSPACE, "App_CL")
     assert ask(store, *names, schema=schema) == before
+
+
+def test_a_child_process_builds_the_same_segments(store: LogStore, compactor: Compactor, clock: ManualClock):
+    compactor.builder = build_in_child
+    for first in range(0, 20_000, 5_000):
+        store.append(WORKSPACE, [frame(list(numbered(5_000, clock, first=first)), clock, lines=True)])
+    before = ask(store, *ALL)
+    assert compactor.compact(WORKSPACE, "App_CL").rows == 20_000
+    assert ask(store, *ALL) == before
+    assert ask(store, "N", needles=[needle("absentterm")]) == []

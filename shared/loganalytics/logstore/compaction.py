@@ -7,14 +7,14 @@ manifest names. Nothing that a running query may read is deleted here; see `swee
 
 import logging
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from shared.kernel.ids import NewId, random_id
-from shared.kernel.ticks import TICKS_PER_SECOND, format_ticks, ticks_of
-from shared.kql.types import KqlType
+from shared.kernel.ticks import format_ticks, ticks_of
+from shared.loganalytics.logstore.building import DAY, Build, Builder, Built, build_here
 from shared.loganalytics.logstore.catalogue import (
     Batch,
     Head,
@@ -23,10 +23,7 @@ from shared.loganalytics.logstore.catalogue import (
     head_key,
     head_values,
 )
-from shared.loganalytics.logstore.conversions import name_sql, text_sql
-from shared.loganalytics.logstore.convert import FORMS, TIME
-from shared.loganalytics.logstore.files import LocalFile, ladder, measure, merge
-from shared.loganalytics.logstore.indexing import index_terms
+from shared.loganalytics.logstore.files import LocalFile
 from shared.loganalytics.logstore.manifest import (
     Garbage,
     Manifest,
@@ -42,11 +39,9 @@ from shared.storage.ports import RowChanged, RowExists, RowNotFound
 
 log = logging.getLogger(__name__)
 
-DAY: Final = 86_400 * TICKS_PER_SECOND
 COMPACT_BYTES: Final = 64_000_000  # staged bytes per step
 MERGE_BYTES: Final = 96_000_000  # Parquet bytes per step, and the size beyond which a segment is left alone
 MERGE_FROM: Final = 4  # segments of one day and level
-_INDEX_ROWS: Final = 4_096  # scanning fewer costs less than asking their index
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +60,7 @@ class Compactor:
     """The background work of a store. Any number may run at once, in any process."""
 
     store: LogStore
+    builder: Builder = build_here
     new_id: NewId = random_id
     compact_bytes: int = COMPACT_BYTES
     merge_bytes: int = MERGE_BYTES
@@ -79,12 +75,10 @@ class Compactor:
         head = state.heads.get(table)
         manifest = self.store.manifest(state, table)
         with self._folder() as folder:
-            path = Path(folder) / "all.parquet"
-            frames = self.store.tail.frames(workspace, table, batches)
-            columns = self.store.converter.to_parquet(
-                frames, path, workspace=workspace, table=table, form="segment"
+            local = [(b.blob, str(self.store.tail.local(workspace, b))) for b in batches]
+            made = self._segments(
+                Build(workspace=workspace, table=table, folder=folder, staged=local), level=0
             )
-            made = self._segments(workspace, table, path, columns, level=0)
         reached: Vector = furthest(
             [head.through if head is not None else {}, *({b.lane: b.number} for b in batches)]
         )
@@ -104,11 +98,11 @@ class Compactor:
         if not group:
             return Step()
         with self._folder() as folder:
-            path = Path(folder) / "merged.parquet"
             files = [_file(self.store.local(workspace, segment), segment) for segment in group]
-            columns = merge(self.store.converter, files, path, form="segment")
             level = max(segment.level for segment in group) + 1
-            made = self._segments(workspace, table, path, columns, level=level)
+            made = self._segments(
+                Build(workspace=workspace, table=table, folder=folder, merged=files), level=level
+            )
         names = {segment.name for segment in group}
         kept = [segment for segment in manifest.segments if segment.name not in names]
         changed = replace(manifest, segments=[*kept, *made])
@@ -157,39 +151,16 @@ class Compactor:
             return taken
         return []
 
-    def _segments(
-        self, workspace: WorkspaceId, table: str, path: Path, columns: Mapping[str, KqlType], *, level: int
-    ) -> list[Segment]:
-        """Upload a sorted file as segments, one for each day that it holds."""
-        whole = measure(self.store.converter, path, columns)
-        return [self._upload(workspace, table, one, level=level) for one in self._days(whole, path.parent)]
+    def _segments(self, build: Build, *, level: int) -> list[Segment]:
+        return [self._upload(build, one, level=level) for one in self.builder(build)]
 
-    def _days(self, whole: LocalFile, folder: Path) -> Iterator[LocalFile]:
-        first, last = whole.min_ticks // DAY, whole.max_ticks // DAY
-        if not whole.rows:
-            return
-        if first == last:
-            yield whole
-            return
-        cursor = self.store.converter.cursor()
-        source = f"read_parquet({text_sql(whole.path)})"
-        days = cursor.execute(
-            f"SELECT DISTINCT {name_sql(TIME)} // {DAY} FROM {source} ORDER BY 1"
-        ).fetchall()
-        for (day,) in days:
-            path = folder / f"{day}.parquet"
-            cursor.execute(
-                f"COPY (SELECT * FROM {source} WHERE {name_sql(TIME)} BETWEEN {day * DAY} AND {day * DAY + DAY - 1}"
-                f" ORDER BY {name_sql(TIME)}) TO {text_sql(str(path))} ({FORMS['segment']})"
-            )
-            yield measure(self.store.converter, path, whole.columns)
-
-    def _upload(self, workspace: WorkspaceId, table: str, file: LocalFile, *, level: int) -> Segment:
+    def _upload(self, build: Build, built: Built, *, level: int) -> Segment:
+        file = built.file
         day = file.min_ticks - file.min_ticks % DAY
-        name = segment_name(workspace, table, format_ticks(day)[:10], self.new_id().replace("-", ""))
-        terms = b""
-        if file.rows >= _INDEX_ROWS:
-            terms = index_terms(Path(file.path), file.columns).encode()
+        nonce = self.new_id().replace("-", "")
+        name = segment_name(build.workspace, build.table, format_ticks(day)[:10], nonce)
+        terms = b"" if built.terms is None else Path(built.terms).read_bytes()
+        if terms:
             self.store.segments.put(terms_name(name), terms, if_absent=True)
         self.store.segments.put(name, Path(file.path).read_bytes(), if_absent=True)
         return Segment(
@@ -203,7 +174,7 @@ class Compactor:
             max_ingested=file.max_ingested,
             columns=file.columns,
             groups=file.groups,
-            ladder=ladder(self.store.converter, file.path),
+            ladder=built.ladder,
             terms=len(terms),
             level=level,
         )

@@ -163,6 +163,13 @@ class Converter:
                 )
             return self._connection.cursor()
 
+    def close(self) -> None:
+        """Give memory and files back. Using the converter again opens it again."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
     def to_parquet(
         self,
         frames: Sequence[StagedFrame],

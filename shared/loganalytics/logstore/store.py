@@ -188,6 +188,10 @@ class LogStore:
         """What each hour from the one of `since` (ticks of the commit) brought to each table. Each batch counts once."""
         return read_usage(self.table, self.catalogue, workspace, since=since)
 
+    def close(self) -> None:
+        """Give memory back. The store may be used again."""
+        self.converter.close()
+
     def health(self, workspace: WorkspaceId) -> StoreHealth:
         """How far compaction lags behind in a workspace."""
         batches = uncompacted(self.catalogue.read(workspace))

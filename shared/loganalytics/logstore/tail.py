@@ -74,19 +74,23 @@ class Tail:
         """The frames of `table` in `batches`, from the cache or storage."""
 
         def load(batch: Batch) -> list[StagedFrame]:
-            path = self.cache.fetch(
-                workspace,
-                batch.blob,
-                suffix=".staged",
-                size=batch.size,
-                load=lambda: self.staged.get(batch.blob),
-            )
+            path = self.local(workspace, batch)
             return decode(path.read_bytes(), name=batch.blob, tables=frozenset([table]))
 
         if len(batches) <= 1:
             return [frame for batch in batches for frame in load(batch)]
         with ThreadPoolExecutor(max_workers=min(_FETCHERS, len(batches))) as pool:
             return [frame for frames in pool.map(load, batches) for frame in frames]
+
+    def local(self, workspace: WorkspaceId, batch: Batch) -> Path:
+        """The local copy of a batch's staged blob."""
+        return self.cache.fetch(
+            workspace,
+            batch.blob,
+            suffix=".staged",
+            size=batch.size,
+            load=lambda: self.staged.get(batch.blob),
+        )
 
     def _convert(self, workspace: WorkspaceId, table: str, batches: Sequence[Batch]) -> _Chunk:
         ids = frozenset((batch.lane, batch.number) for batch in batches)
