@@ -57,6 +57,8 @@ LEASE_MARGIN: Final = 30.0
 _HELD_PAUSE: Final = 15.0
 _UNKNOWN_PAUSE: Final = 60.0
 _ATTEMPTS: Final = 8
+_CLAIMS: Final = 3
+_OUT_OF_DATE: Final = (RowChanged, RowExists, RowNotFound)
 _MAX_DELAY: Final = 6 * 86_400.0
 
 
@@ -248,13 +250,30 @@ class JobEngine:
         A step fits a time budget and is recorded only while its fencing number still holds, so of two runners that
         both believe they own the job, one is refused when it writes.
         """
+        recalled = None if turn is None else self.store.recall(scope, job_id, turn)
+        if recalled is not None:
+            try:
+                return self._advance(recalled, turn)
+            except _OUT_OF_DATE:
+                log.debug("the job was written elsewhere", extra={"job": job_id})
+        for _ in range(_CLAIMS):
+            try:
+                stored = self.store.get(scope, job_id)
+            except JobNotFound:
+                # Purged, or never accepted: the row comes before the message.
+                log.warning("message for a job that is not there", extra={"job": job_id})
+                return Delivery.GONE
+            try:
+                return self._advance(stored, turn)
+            except _OUT_OF_DATE:
+                continue
+        # Others keep being faster; this message waits until it is clear whether they came through.
+        self._post(JobMessage(scope=scope, job_id=job_id, turn=turn), delay=1 + self.jitter() * 4)
+        return Delivery.LEASED
+
+    def _advance(self, stored: Stored, turn: int | None) -> Delivery:
+        """`_OUT_OF_DATE`: the job as given, or a group it would enter, has changed since, and nothing was done."""
         now = self.clock.now()
-        try:
-            stored = self.store.get(scope, job_id)
-        except JobNotFound:
-            # Purged, or never accepted: the row comes before the message.
-            log.warning("message for a job that is not there", extra={"job": job_id})
-            return Delivery.GONE
         job = stored.job
         if job.status in TERMINAL:
             return Delivery.OVER
@@ -275,10 +294,6 @@ class JobEngine:
         except LeaseHeld:
             held_for = (job.until - now).total_seconds() if job.until else 0.0
             self._send(job, delay=held_for + 1 + self.jitter() * 4)
-            return Delivery.LEASED
-        except (RowChanged, RowNotFound):
-            # Somebody was faster; this message waits until it is clear whether they came through.
-            self._send(job, delay=1 + self.jitter() * 4)
             return Delivery.LEASED
         if claimed is None:
             return Delivery.HELD

@@ -1,13 +1,15 @@
 """Jobs in the table `omsjobs`: one partition a scope, newest first, with a marker beside every job that is not over.
 
-Keys of a scope's partition: `j!<time, inverted>.<id>` the job; `a!…` the same suffix, while it is live; `i!<id>` where an
-id without a time of its own leads; `s!<group>` the slots of an admission group. A job and its marker change together.
+Keys of a scope's partition: `j!<time, inverted>.<id>` the job; `a!…` the same suffix, a marker that comes before the job
+and that the sweeper takes away some time after its end; `i!<id>` where an id without a time of its own leads; `s!<group>`
+the slots of an admission group. The sweeper reads markers, so it never looks through what is long over.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from itertools import islice
+from datetime import UTC, datetime, timedelta
+from itertools import batched, islice
+from threading import Lock
 from typing import Final
 from urllib.parse import quote, unquote
 
@@ -30,6 +32,9 @@ from shared.storage.ports import (
 TABLE: Final = "omsjobs"
 _SCOPES: Final = "!scopes"
 _FEW: Final = 20
+_BATCH: Final = 100
+_RECENT: Final = 2_000
+_ALONE: Final = timedelta(days=1)
 _UNUSED: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -56,18 +61,27 @@ class JobPage:
 class JobStore:
     table: Table
     _known: set[Scope] = field(default_factory=set[Scope])
+    _recent: dict[tuple[Scope, JobId], Stored] = field(default_factory=dict[tuple[Scope, JobId], Stored])
+    _lock: Lock = field(default_factory=Lock)
 
     def add(self, job: Job) -> None:
         """RowExists if a job of that id was ever added to the scope and not purged since."""
         self._announce_scope(job.scope)
-        suffix = sort_key(job.id, job.created)
-        operations: list[Operation] = [
-            Insert(key=f"j!{suffix}", values=values_of(job)),
-            Insert(key=f"a!{suffix}", values={"v": ROW_VERSION}),
-        ]
-        if not carries_time(job.id):
-            operations.append(Insert(key=f"i!{escape(job.id)}", values={"v": ROW_VERSION, "suffix": suffix}))
-        self.table.transact(escape(job.scope), operations)
+        partition, suffix = escape(job.scope), _suffix(job.id, job.created)
+        if carries_time(job.id):
+            # Two single writes cost less than a transaction of two, and tell the etag.
+            self.table.insert(partition, f"a!{suffix}", {"v": ROW_VERSION})
+            self._remember(Stored(job=job, row=self.table.insert(partition, f"j!{suffix}", values_of(job))))
+            return
+        pointer = {"v": ROW_VERSION, "suffix": suffix}
+        self.table.transact(
+            partition,
+            [
+                Insert(key=f"i!{escape(job.id)}", values=pointer),
+                Insert(key=f"a!{suffix}", values={"v": ROW_VERSION}),
+                Insert(key=f"j!{suffix}", values=values_of(job)),
+            ],
+        )
 
     def get(self, scope: Scope, job_id: JobId) -> Stored:
         """JobNotFound."""
@@ -77,19 +91,25 @@ class JobStore:
             raise JobNotFound(f"there is no job {job_id}", target=job_id) from None
         return Stored(job=job_of(row), row=row)
 
+    def recall(self, scope: Scope, job_id: JobId, turn: int) -> Stored | None:
+        """The job at that turn as this process last wrote it, once. It may be out of date: a write with it is refused then."""
+        with self._lock:
+            stored = self._recent.pop((scope, job_id), None)
+        return stored if stored is not None and stored.job.turn == turn else None
+
     def save(self, stored: Stored, job: Job, *others: Operation) -> Stored | None:
         """Write `job` over what was read, with `others` of its partition; all or nothing. RowChanged, RowNotFound.
 
         None: it is written, and the next writer has to read it first, for a transaction tells no etags.
         """
-        operations = [*others]
-        if job.status in TERMINAL:
-            operations.append(Delete(key="a" + stored.row.key[1:]))
-        if not operations:
-            return Stored(job=job, row=self.table.replace(stored.row, values_of(job)))
-        change = Replace(key=stored.row.key, values=values_of(job), etag=stored.row.etag)
-        self.table.transact(stored.row.partition, [change, *operations])
-        return None
+        if others:
+            change = Replace(key=stored.row.key, values=values_of(job), etag=stored.row.etag)
+            self.table.transact(stored.row.partition, [change, *others])
+            return None
+        saved = Stored(job=job, row=self.table.replace(stored.row, values_of(job)))
+        if job.owner == "" and job.status not in TERMINAL:
+            self._remember(saved)
+        return saved
 
     def list(
         self,
@@ -118,25 +138,57 @@ class JobStore:
         following = found[size - 1].key[2:] if len(found) > size else None
         return JobPage(jobs=[job_of(row) for row in found[:size]], next=following)
 
-    def live(self, scope: Scope) -> Iterator[Job]:
+    def live(self, scope: Scope) -> Sequence[Job]:
         """The jobs that are not over, newest first."""
+        return [job for _, job in self._marked(scope) if job is not None and job.status not in TERMINAL]
+
+    def survey(self, scope: Scope, *, at: datetime) -> Sequence[Job]:
+        """The jobs that are not over; the markers of those that are, are taken away. Any number may survey at once."""
+        found = self._marked(scope)
+        self._unmark(
+            scope,
+            [
+                marker.key
+                for marker, job in found
+                # A marker comes just before its job: one that is alone for a day was left by a start that died.
+                if (job is None and marker.modified < at - _ALONE)
+                or (job is not None and job.status in TERMINAL)
+            ],
+        )
+        return [job for _, job in found if job is not None and job.status not in TERMINAL]
+
+    def _marked(self, scope: Scope) -> Sequence[tuple[Row, Job | None]]:
+        """Every marker with its job, None where there is none (yet)."""
         partition = escape(scope)
-        markers = [row.key[2:] for row in self.table.query(partition, start="a!", before=prefix_end("a!"))]
+        markers = [*self.table.query(partition, start="a!", before=prefix_end("a!"))]
+        if not markers:
+            return ()
         if len(markers) <= _FEW:
-            for suffix in markers:
-                try:
-                    yield job_of(self.table.get(partition, f"j!{suffix}"))
-                except RowNotFound:
-                    continue
-            return
-        for row in self.table.query(
-            partition, start=f"j!{markers[0]}", before=f"j!{markers[-1]}~", where={"live": True}
-        ):
-            yield job_of(row)
+            return [(marker, self._at(partition, marker.key[2:])) for marker in markers]
+        rows = self.table.query(
+            partition, start=f"j!{markers[0].key[2:]}", before=f"j!{markers[-1].key[2:]}~"
+        )
+        jobs = {row.key[2:]: job_of(row) for row in rows}
+        return [(marker, jobs.get(marker.key[2:])) for marker in markers]
+
+    def _at(self, partition: str, suffix: str) -> Job | None:
+        try:
+            return job_of(self.table.get(partition, f"j!{suffix}"))
+        except RowNotFound:
+            return None
+
+    def _unmark(self, scope: Scope, keys: Sequence[str]) -> None:
+        for batch in batched(keys, _BATCH, strict=False):
+            try:
+                self.table.transact(escape(scope), [Delete(key=key) for key in batch])
+            except RowNotFound:
+                # Another sweeper took some of them.
+                for key in batch:
+                    self.table.delete(escape(scope), key)
 
     def finished_before(self, scope: Scope, cutoff: datetime) -> Iterator[Job]:
         """Jobs that were over by then, newest first."""
-        start = sort_key(JobId(""), cutoff)
+        start = _suffix(JobId(""), cutoff)
         for row in self.table.query(
             escape(scope), start=f"j!{start}", before=prefix_end("j!"), where={"live": False}
         ):
@@ -146,7 +198,7 @@ class JobStore:
 
     def remove(self, job: Job) -> None:
         """Forget a job that is over."""
-        suffix = sort_key(job.id, job.created)
+        suffix = _suffix(job.id, job.created)
         self.table.delete(escape(job.scope), f"j!{suffix}")
         if not carries_time(job.id):
             self.table.delete(escape(job.scope), f"i!{escape(job.id)}")
@@ -158,14 +210,25 @@ class JobStore:
 
     def _key(self, scope: Scope, job_id: JobId) -> str:
         if carries_time(job_id):
-            return f"j!{sort_key(job_id, _UNUSED)}"
+            return f"j!{_suffix(job_id, _UNUSED)}"
         return f"j!{self.table.get(escape(scope), f'i!{escape(job_id)}').values['suffix']}"
+
+    def _remember(self, stored: Stored) -> None:
+        """So that its next step, if it runs in this process, need not read it."""
+        with self._lock:
+            self._recent[stored.job.scope, stored.job.id] = stored
+            while len(self._recent) > _RECENT:
+                self._recent.pop(next(iter(self._recent)))
 
     def _announce_scope(self, scope: Scope) -> None:
         """Before the scope's first job, so that the sweeper knows where to look."""
         if scope not in self._known:
             self.table.upsert(_SCOPES, escape(scope), {"v": ROW_VERSION})
             self._known.add(scope)
+
+
+def _suffix(job_id: JobId, created: datetime) -> str:
+    return sort_key(JobId(escape(job_id)), created)
 
 
 def escape(text: str) -> str:

@@ -55,7 +55,7 @@ def sweep(engine: JobEngine) -> Sweep:
     queue = engine.storage.queue(QUEUE)
     for scope in engine.store.scopes():
         try:
-            for job in engine.store.live(scope):
+            for job in engine.store.survey(scope, at=now):
                 live += 1
                 if is_left_halfway(job, now) and sent < _ONE_TICK:
                     queue.send(JobMessage(scope=job.scope, job_id=job.id, turn=job.turn).encode())

@@ -13,7 +13,7 @@ from shared.jobs.lifecycle import TERMINAL, IllegalJobTransition
 from shared.jobs.model import Job, JobId, JobStatus, Scope, derived_job_id
 from shared.jobs.output import CONTAINER, OutputLog
 from shared.jobs.rows import job_of
-from shared.jobs.store import TABLE, JobNotFound
+from shared.jobs.store import TABLE, JobNotFound, JobStore
 from shared.jobs.sweep import sweep
 from shared.kernel.clock import Clock
 from shared.storage.ports import Storage, StorageUnavailable
@@ -202,8 +202,10 @@ def _final(world: World, plan: Plan, accepted: set[str]) -> list[str]:
         expected = [f"{step}.{line}" for step in range(plan.steps) for line in range(2)]
         if said != (expected[: len(said)] if job.status is JobStatus.CANCELLED else expected):
             wrong.append(f"{job.id} said {said}")
+    if JobStore(world.inner.table(TABLE)).survey(SCOPE, at=world.at):
+        wrong.append("a job is not over")
     if [*world.inner.table(TABLE).query(SCOPE, start="a!", before="b")]:
-        wrong.append("a job that is over is marked as live")
+        wrong.append("a job that is over is still marked")
     wrong += [
         f"slots of {row.key} are still held"
         for row in world.inner.table(TABLE).query(SCOPE, start="s!", before="t")
