@@ -302,10 +302,11 @@ class Services:
 
     def _used_today(self, workspace: Workspace) -> float:
         """Bytes billed since midnight UTC."""
-        now = self.clock.now()
-        start = now.replace(hour=0, minute=0, second=0, microsecond=0)
-        volumes = self.log_store.volumes(workspace.customer_id, start, now)
-        return float(sum(each.billable for each in volumes.values()))
+        from shared.kernel.ticks import ticks_of
+
+        start = self.clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
+        used = self.log_store.usage(workspace.customer_id, since=ticks_of(start))
+        return float(sum(each.billable for each in used))
 
     @built_once
     def job_kinds(self) -> JobKinds:
@@ -373,9 +374,12 @@ class Services:
     @built_once
     def ingestion_rules(self) -> RuleDirectory:
         """Data collection rules: those that were made, and each workspace's default."""
-        from shared.loganalytics.ingestion.directory import NoRules, RulesWithDefaults
+        from shared.loganalytics.datacollectionrules.directory import StoredRules
+        from shared.loganalytics.ingestion.directory import RulesWithDefaults
 
-        return RulesWithDefaults(made=NoRules(), workspaces=self.ingestion_workspaces)
+        return RulesWithDefaults(
+            made=StoredRules(self.data_collection_rules), workspaces=self.ingestion_workspaces
+        )
 
     @built_once
     def daily_cap(self) -> DailyCap:

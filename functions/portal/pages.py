@@ -1,6 +1,7 @@
 """HTTP functions of the portal's pages."""
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from functools import wraps
 from typing import Any, cast
 from urllib.parse import parse_qs, quote
@@ -20,6 +21,7 @@ from shared.identity.sign_in import Session
 from shared.jobs.desk import JobQuery
 from shared.kernel.errors import OmsError
 from shared.kernel.health import examine
+from shared.kernel.ticks import ticks_of
 from shared.loganalytics.queries.scope import PathNotFound
 
 bp = func.Blueprint()
@@ -114,7 +116,8 @@ def overview(req: func.HttpRequest, page: Page) -> func.HttpResponse:
     """What came in, and how the bundle is."""
     problem, volume, tiles = "", [], []
     try:
-        volume = list(views.volumes(page.queries))
+        since = ticks_of(services().clock.now() - timedelta(days=1))
+        volume = list(views.volumes(services().log_store.usage(page.workspace.customer_id, since=since)))
         tiles = list(views.tiles(page.queries, volume, services().clock.now()))
     except OmsError as error:
         problem = views.problem_of(error)

@@ -50,13 +50,46 @@ def main(arguments: list[str] | None = None) -> int:
         command.add_argument(
             "--config", type=Path, default=DEFAULT, help=f"the configuration file (default {DEFAULT})"
         )
+    joining = commands.add_parser("join", help="connect this machine with an invitation from the portal")
+    joining.add_argument("--endpoint", required=True, help="address of the bundle")
+    joining.add_argument("--token", required=True, help="the invitation, good once")
+    joining.add_argument("--ca-file", help="certificate authority of the bundle")
+    joining.add_argument(
+        "--folder", type=Path, default=Path("/var/lib/oms-agent"), help="where the agent keeps its spool"
+    )
+    joining.add_argument(
+        "--config", type=Path, default=DEFAULT, help=f"the configuration file (default {DEFAULT})"
+    )
     options = parser.parse_args(arguments)
+    if options.command == "join" and (failed := take_invitation(options)):
+        return failed
     try:
         connection = Connection.load(options.config)
     except ConfigurationInvalid as invalid:
         print(f"oms-agent: {invalid}", file=sys.stderr)
         return 2
     return run(connection) if options.command == "run" else doctor(connection)
+
+
+def take_invitation(options: argparse.Namespace) -> int:
+    """Exchange the invitation for the connection, and write it where only this user reads it."""
+    from oms_agent.join import NotJoined, join
+
+    try:
+        join(
+            options.endpoint,
+            options.token,
+            ca_file=options.ca_file,
+            folder=options.folder,
+            config=options.config,
+        )
+    except NotJoined as refused:
+        print(f"oms-agent: {refused}", file=sys.stderr)
+        return 1
+    print(
+        f"joined: {options.config} is written; start the agent with `oms-agent run --config {options.config}`"
+    )
+    return 0
 
 
 def run(connection: Connection) -> int:

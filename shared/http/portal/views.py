@@ -11,6 +11,7 @@ from shared.http.portal.queries import PageQueries
 from shared.jobs.model import Job, JobStatus
 from shared.kernel.errors import OmsError
 from shared.kernel.ticks import instant_of, parse_iso_ticks
+from shared.loganalytics.logstore.model import Usage
 
 FRESH_SECONDS: Final = 180
 SILENT_SECONDS: Final = 3600
@@ -91,18 +92,24 @@ class Tile:
 class Volume:
     table: str
     records: int
-    last: str
+    size: str
 
 
-def volumes(queries: PageQueries) -> Sequence[Volume]:
-    """What each table took in the last day, the largest first."""
-    found = queries.rows(
-        "search * | summarize Records = count(), Last = max(TimeGenerated) by Type | sort by Records desc",
-        "P1D",
-    )
+def volumes(usage: Sequence[Usage]) -> Sequence[Volume]:
+    """What each table took in, the largest first."""
+    rows: dict[str, int] = {}
+    size: dict[str, int] = {}
+    for each in usage:
+        rows[each.table] = rows.get(each.table, 0) + each.rows
+        size[each.table] = size.get(each.table, 0) + each.bytes
     return [
-        Volume(table=str(row["Type"]), records=int(row["Records"]), last=str(row["Last"])) for row in found
+        Volume(table=table, records=rows[table], size=megabytes(size[table]))
+        for table in sorted(rows, key=lambda table: -rows[table])
     ]
+
+
+def megabytes(size: int) -> str:
+    return f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.2f} MB"
 
 
 def tiles(queries: PageQueries, volume: Sequence[Volume], at: datetime) -> Sequence[Tile]:
