@@ -1,15 +1,16 @@
 """A query's text to its translation: parse, bind, write."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from shared.kql.bind.context import Context
 from shared.kql.bind.operators import OPERATORS, SOURCES
+from shared.kql.bind.plugins import columns_found
 from shared.kql.bind.scalars import ScalarBinder
 from shared.kql.bind.scope import Col, Env, Relation, ScalarLet
 from shared.kql.bind.shape import print_
-from shared.kql.bind.tables import Binder
+from shared.kql.bind.tables import Binder, Undiscovered
 from shared.kql.catalog import Catalog
-from shared.kql.errors import KqlSemanticError
+from shared.kql.errors import KqlSemanticError, KqlUnsupported
 from shared.kql.functions import REGISTRY
 from shared.kql.functions.build import convert
 from shared.kql.functions.registry import Registry
@@ -22,6 +23,11 @@ from shared.kql.translation import ResultTable, Translation
 from shared.kql.types import SQL_TYPE, Column, KqlType
 
 
+Probe = Callable[[Translation], Sequence[Sequence[object]]]
+"""Runs a translation with one result, and gives its rows."""
+_MOST_PROBES = 16
+
+
 def translate(
     text: str,
     *,
@@ -30,22 +36,38 @@ def translate(
     default_range: tuple[int | None, int | None] = (None, None),
     registry: Registry = REGISTRY,
     parameters: Mapping[str, str] | None = None,
+    probe: Probe | None = None,
 ) -> Translation:
     """The SQL that answers a query. Raises KqlSyntaxError, KqlSemanticError, KqlUnsupported.
 
     `default_range` bounds TimeGenerated of every table, both ends inclusive. `parameters` are KQL literals for what
-    the query declares with `declare query_parameters`.
+    the query declares with `declare query_parameters`. Where columns depend on the data (pivot, bag_unpack without
+    a schema), `probe` is asked to run a smaller translation first, and gives back its rows; without it such a query
+    is refused.
     """
-    ctx = Context(
-        text,
-        catalog=catalog,
-        now_ticks=now_ticks,
-        default_range=default_range,
-        registry=registry,
-        parameters=parameters or {},
-    )
-    binder = Binder(ctx, OPERATORS, SOURCES)
-    relations = bind_query(binder, parse_query(text))
+    tree = parse_query(text)
+    discovered = list[Sequence[Column]]()
+    while True:
+        ctx = Context(
+            text,
+            catalog=catalog,
+            now_ticks=now_ticks,
+            default_range=default_range,
+            registry=registry,
+            parameters=parameters or {},
+            discovered=discovered,
+            may_discover=probe is not None,
+        )
+        binder = Binder(ctx, OPERATORS, SOURCES)
+        try:
+            relations = bind_query(binder, tree)
+            break
+        except Undiscovered as question:
+            if probe is None or len(discovered) >= _MOST_PROBES:
+                raise KqlUnsupported("The query's columns depend on the data too often.", text=text) from None
+            columns = (Col("name", KqlType.STRING, "name"), Col("kind", KqlType.STRING, "kind"))
+            asked = _written(binder, [Relation(question.node, columns)])
+            discovered.append(columns_found(probe(asked)))
     if not relations:
         raise KqlSemanticError("The query yields no table.", text=text, pos=0, end=len(text))
     return _written(binder, relations)
@@ -53,7 +75,6 @@ def translate(
 
 def bind_query(binder: Binder, query: ast.Query) -> list[Relation]:
     """The relations that a query's statements yield, in order."""
-    ctx = binder.ctx
     env = Env()
     found = list[Relation]()
     for statement in query.statements:
@@ -73,7 +94,8 @@ def bind_query(binder: Binder, query: ast.Query) -> list[Relation]:
                     found.append(
                         print_(binder, ast.Project("print", (statement.value,), span=statement.span), env)
                     )
-    del ctx
+                found += binder.results
+                binder.results = []
     return found
 
 

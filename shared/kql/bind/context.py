@@ -1,6 +1,6 @@
 """One translation in progress: what it has asked for, and where its errors point."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NoReturn
 
@@ -9,6 +9,7 @@ from shared.kql.errors import KqlSemanticError, KqlUnsupported
 from shared.kql.functions.registry import ArgumentRefused, Bound, Registry
 from shared.kql.plan.nodes import OrderKey, PlanNode, order_sql
 from shared.kql.syntax.ast import Node
+from shared.kql.types import Column
 
 _MOST_EXPANSIONS = 2_000
 """How often lets and functions may be expanded in one query: beyond, it would never end or never fit."""
@@ -26,6 +27,8 @@ class Context:
         default_range: tuple[int | None, int | None],
         registry: Registry,
         parameters: Mapping[str, str],
+        discovered: Sequence[Sequence[Column]] = (),
+        may_discover: bool = False,
     ) -> None:
         self.text = text
         self.catalog = catalog
@@ -33,6 +36,8 @@ class Context:
         self.default_range = default_range
         self.registry = registry
         self.parameters = parameters
+        self.discovered = discovered
+        self.may_discover = may_discover
         self.prelude: dict[str, None] = {}
         self.natives: dict[str, None] = {}
         self.order: tuple[OrderKey, ...] = ()

@@ -1,6 +1,6 @@
 """Which function binds which operator."""
 
-from shared.kql.bind import expand, joins, parsing, series, shape, summarize, unions
+from shared.kql.bind import expand, joins, nesting, parsing, plugins, scanning, searching, series, shape, summarize, unions
 from shared.kql.bind.tables import OperatorBinder, SourceBinder
 from shared.kql.syntax import ast
 
@@ -25,6 +25,14 @@ OPERATORS: dict[type, OperatorBinder] = {
     ast.MvApply: expand.mv_apply,
     ast.Partition: expand.partition,
     ast.Parse: parsing.parse,
+    ast.Search: searching.search,
+    ast.Find: searching.find,
+    ast.Evaluate: plugins.evaluate,
+    ast.TopNested: nesting.top_nested,
+    ast.TopHitters: nesting.top_hitters,
+    ast.Fork: nesting.fork,
+    ast.Facet: nesting.facet,
+    ast.Scan: scanning.scan,
     ast.ParseKv: parsing.parse_kv,
     ast.MakeSeries: series.make_series,
 }
@@ -32,5 +40,8 @@ OPERATORS: dict[type, OperatorBinder] = {
 SOURCES: dict[type, SourceBinder] = {
     ast.Project: shape.print_,
     ast.Range: shape.range_,
+    ast.Search: searching.search_source,
+    ast.Find: searching.find_source,
+    ast.Evaluate: plugins.evaluate_source,
     ast.Union: unions.union_source,
 }

@@ -7,6 +7,7 @@ from shared.kql.bind.scope import Col, Env, Relation, fresh_ref
 from shared.kql.bind.tables import Binder
 from shared.kql.functions.build import convert, literal, quote, result
 from shared.kql.functions.registry import Bound
+from shared.kql.functions.regexes import group_count
 from shared.kql.operators_text import regex_escape
 from shared.kql.plan.nodes import SelectNode
 from shared.kql.syntax import ast
@@ -35,11 +36,11 @@ def parse(binder: Binder, relation: Relation, node: ast.Parse, env: Env) -> Rela
     scalars = ScalarBinder(binder, env, relation)
     source = convert(binder.ctx, scalars.bind(node.source), T.STRING)
     captures = [part for part in node.pattern if isinstance(part, ast.Capture)]
-    pattern = _pattern(node.pattern, kind, flags)
+    pattern, places = _pattern(node.pattern, kind, flags)
     base = scalars.prepared
     taken = base.taken() | {ref.lower() for ref, _ in scalars.hoisted}
     matched, pieces = fresh_ref("$matched", taken), fresh_ref("$pieces", taken)
-    groups = ", ".join(quote(f"c{index}") for index in range(len(captures)))
+    groups = ", ".join(quote(f"c{index}") for index in range(1, max(places, default=0) + 1))
     first = {matched: result(f"regexp_matches({source.sql}, {quote(pattern)})", T.BOOL, (source,))}
     if captures:
         first[pieces] = result(
@@ -49,7 +50,7 @@ def parse(binder: Binder, relation: Relation, node: ast.Parse, env: Env) -> Rela
     made = dict[str, Bound]()
     columns = list(relation.columns)
     values = list[tuple[ast.Capture, Bound, Bound]]()
-    for index, capture in enumerate(captures):
+    for index, capture in zip(places, captures, strict=True):
         text = Bound(
             sql=f"struct_extract({pieces}, 'c{index}')", type=T.STRING, columns=frozenset((pieces, matched))
         )
@@ -93,25 +94,36 @@ def _put(columns: list[Col], col: Col) -> None:
     columns.append(col)
 
 
-def _pattern(parts: Sequence[ast.Capture | ast.Literal | ast.Star], kind: str, flags: str) -> str:
-    ungreedy = "" if "U" in flags else "?"
+def _pattern(
+    parts: Sequence[ast.Capture | ast.Literal | ast.Star], kind: str, flags: str
+) -> tuple[str, list[int]]:
+    """The regular expression, and which of its groups each capture is."""
     body = ""
+    groups = 0
+    places = list[int]()
     for index, part in enumerate(parts):
         last = index == len(parts) - 1
         if isinstance(part, ast.Literal):
             text = str(part.value)
             body += f"(?:{text})" if kind == "regex" else regex_escape(text)
+            groups += group_count(text) if kind == "regex" else 0
         elif isinstance(part, ast.Star):
-            body += ".*" if last else f".*{ungreedy}"
-        elif kind == "regex" and part.type in _SHAPES:
-            body += f"({_SHAPES[part.type]})"
+            body += ".*" if last or kind == "regex" else ".*?"
         else:
-            body += "(.*)" if last else f"(.*{ungreedy})"
-    known = "".join(sorted({"s", *(flag for flag in flags if flag in "imsU")}))
+            groups += 1
+            places.append(groups)
+            # A number ends where its digits do, so that a star may follow it.
+            starred = not last and isinstance(parts[index + 1], ast.Star)
+            if part.type in _SHAPES and (kind == "regex" or starred):
+                shape = _SHAPES[part.type]
+                body += f"({shape})" if kind != "relaxed" else f"((?:{shape})?)"
+            else:
+                body += "(.*)" if last or kind == "regex" else "(.*?)"
     if kind == "regex":
-        return f"(?{known}){'' if isinstance(parts[0], ast.Star) else '^'}{body}"
+        known = "".join(sorted({"s", *(flag for flag in flags if flag in "imsU")}))
+        return f"(?{known}){'' if isinstance(parts[0], ast.Star) else '^'}{body}", places
     ends = "" if isinstance(parts[-1], ast.Star) else "$"
-    return f"(?s)^{body}{ends}"
+    return f"(?s)^{body}{ends}", places
 
 
 def parse_kv(binder: Binder, relation: Relation, node: ast.ParseKv, env: Env) -> Relation:
@@ -143,6 +155,7 @@ def parse_kv(binder: Binder, relation: Relation, node: ast.ParseKv, env: Env) ->
 
 
 def _by_delimiters(options: dict[str, object]) -> Callable[[str, str], str]:
+    loose = "pair_delimiter" not in options and "kv_delimiter" not in options
     pair = str(options.get("pair_delimiter", ","))
     kv = str(options.get("kv_delimiter", "="))
     quotes = str(options.get("quote", ""))
@@ -154,12 +167,14 @@ def _by_delimiters(options: dict[str, object]) -> Callable[[str, str], str]:
         k, d, p = regex_escape(key), regex_escape(kv), regex_escape(pair)
         gap = "" if not kv.strip() else r"[ \t]*"
         start = rf"(?:^|{p}){'' if blank_pair else r'\s*'}" if pair else r"(?:^|\W)"
+        stop = rf"(?:{p}|$)"
+        if loose:  # any of the usual delimiters
+            d, start, stop = "[:=]", r"(?:^|\W)", r"(?:[,;\s]|$)"
         values = list[str]()
         if quotes:
             opening, closing = regex_escape(quotes[0]), regex_escape(quotes[-1])
             inner = rf"(?:{regex_escape(escape)}.|[^{closing}])*?" if escape else rf"[^{closing}]*"
             values.append(f"{opening}({inner}){closing}")
-        stop = rf"(?:{p}|$)"
         if greedy:
             stop = rf"(?:{p}[^{p}{d}]+{d}|$)"
         values.append(f"(.*?){stop}")

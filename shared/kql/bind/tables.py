@@ -33,7 +33,7 @@ from shared.kql.plan.nodes import (
 )
 from shared.kql.syntax import ast
 from shared.kql.syntax.parser import parse_declarations, parse_query
-from shared.kql.types import SQL_TYPE, KqlType
+from shared.kql.types import SQL_TYPE, Column, KqlType
 
 T = KqlType
 OperatorBinder = Callable[["Binder", Relation, Any, Env], Relation]
@@ -41,6 +41,14 @@ SourceBinder = Callable[["Binder", Any, Env], Relation]
 _SCOPES = ("workspace", "app", "database", "resource")
 _INGESTION = identifier("$ingestion_time")
 _ROW = identifier("$row")
+
+
+class Undiscovered(Exception):
+    """Binding cannot go on before these rows (name, kind) are known."""
+
+    def __init__(self, node: PlanNode) -> None:
+        super().__init__("columns depend on the data")
+        self.node = node
 
 
 class Binder:
@@ -56,8 +64,10 @@ class Binder:
         self.operators = operators
         self.sources = sources
         self.subqueries: dict[str, PlanNode] = {}
+        self.results: list[Relation] = []  # that fork and facet make besides their first
         self.named: dict[str, Relation] = {}  # by the operator `as`
         self._stored: dict[str, FunctionLet | None] = {}
+        self.discoveries = 0
         self._materialized: dict[tuple[int, int], tuple[object, Relation]] = {}
 
     # Kinds of expressions -----------------------------------------------------------------------------------------
@@ -426,6 +436,18 @@ class Binder:
             return value
         with self.ctx.pointing_at(at):
             return convert(self.ctx, value, parameter.type)
+
+    # Columns that depend on the data ------------------------------------------------------------------------------
+
+    def discover(self, node: PlanNode, at: ast.Node) -> Sequence[Column]:
+        """The columns that the rows of this node (name, kind) tell; unknown until somebody has run it."""
+        place = self.discoveries
+        self.discoveries += 1
+        if place < len(self.ctx.discovered):
+            return self.ctx.discovered[place]
+        if not self.ctx.may_discover:
+            self.ctx.refuse("The columns depend on the data here; give the operator an output schema.", at)
+        raise Undiscovered(node)
 
     # Subqueries in expressions ------------------------------------------------------------------------------------
 

@@ -39,7 +39,7 @@ def union(binder: Binder, relation: Relation | None, node: ast.Union, env: Env) 
     problem: KqlSemanticError | None = None
     for table in node.tables:
         try:
-            parts += _tables(binder, table, env, fuzzy=fuzzy)
+            parts += tables_of(binder, table, env, fuzzy=fuzzy)
         except KqlSemanticError as error:
             if not fuzzy or "Failed to resolve table" not in error.bare:
                 raise
@@ -51,9 +51,9 @@ def union(binder: Binder, relation: Relation | None, node: ast.Union, env: Env) 
     return united(parts, source=source, inner=kind == "inner")
 
 
-def _tables(binder: Binder, node: ast.Expr, env: Env, *, fuzzy: bool) -> list[Relation]:
+def tables_of(binder: Binder, node: ast.Expr, env: Env, *, fuzzy: bool) -> list[Relation]:
     if isinstance(node, ast.Pipeline) and not node.operators and node.source is not None:
-        return _tables(binder, node.source, env, fuzzy=fuzzy)
+        return tables_of(binder, node.source, env, fuzzy=fuzzy)
     if not isinstance(node, ast.Pattern | ast.Star):
         return [binder.table(node, env)]
     text = node.text if isinstance(node, ast.Pattern) else "*"

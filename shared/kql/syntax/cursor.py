@@ -22,6 +22,9 @@ TYPE_NAMES: dict[str, KqlType] = {
     "object": KqlType.DYNAMIC,
 }
 
+RESERVED = frozenset("first last missing asc desc true false and or by on".split())
+"""Words that Kusto does not take as the name of a column, measured."""
+
 _DEEPEST = 400
 """Nesting beyond this is refused, long before the interpreter's own stack gives in."""
 
@@ -84,6 +87,12 @@ class Cursor:
 
     def is_name(self, ahead: int = 0) -> bool:
         return self.peek(ahead).kind in (TokenKind.NAME, TokenKind.QUOTED_NAME)
+
+    def need_column(self, what: str = "A name") -> str:
+        """A name for a column: some words cannot be one without brackets."""
+        if self.token.kind is TokenKind.NAME and self.token.text in RESERVED:
+            self.fail(f"'{self.token.text}' is a word of the language; write ['{self.token.text}'] for a column.")
+        return self.need_name(what)
 
     def need_name(self, what: str = "A name") -> str:
         token = self.token

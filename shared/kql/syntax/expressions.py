@@ -3,6 +3,7 @@
 import json
 from typing import Any, Final
 
+from shared.kernel.ticks import format_ticks, format_timespan_ticks
 from shared.kql.syntax import ast
 from shared.kql.syntax.ast import Expr
 from shared.kql.syntax.cursor import TYPE_NAMES, Cursor
@@ -16,7 +17,6 @@ from shared.kql.syntax.literals import (
     timespan_ticks,
 )
 from shared.kql.types import KqlType
-from shared.kernel.ticks import format_ticks, format_timespan_ticks
 
 _STRING_OPS: Final = {
     f"{negation}{word}{case}"
@@ -91,7 +91,7 @@ class ExpressionParser(Cursor):
         """`x = expression`, `(x, y) = expression`, or just an expression."""
         start = self.token.start
         if self.is_punct("=", 1) and (self.is_name() or self.token.kind is TokenKind.TIMESPAN):
-            name = self.need_name()
+            name = self.need_column()
             self.advance()
             value = self.expression()
             return ast.Named((name,), value, span=self.span_from(start))

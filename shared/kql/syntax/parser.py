@@ -1,10 +1,10 @@
 """Statements, and the entry points: a query's text to its tree."""
 
+from shared.kql.errors import KqlUnsupported
 from shared.kql.syntax import ast
 from shared.kql.syntax.ast import Expr, Statement
 from shared.kql.syntax.lexer import TokenKind
 from shared.kql.syntax.rare import RareParser
-from shared.kql.errors import KqlUnsupported
 
 
 class Parser(RareParser):

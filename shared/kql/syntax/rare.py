@@ -11,8 +11,7 @@ from shared.kql.types import KqlType
 
 _EXPANSION: Final = ("bagexpansion", "kind", "with_itemindex", "id")
 _CHART_WORDS: Final = frozenset(
-    "kind title xtitle ytitle xaxis yaxis xcolumn ycolumns series ysplit legend accumulate ymin ymax xmin xmax "
-    "anomalycolumns".split()
+    ["kind", "title", "xtitle", "ytitle", "xaxis", "yaxis", "xcolumn", "ycolumns", "series", "ysplit", "legend", "accumulate", "ymin", "ymax", "xmin", "xmax", "anomalycolumns"]
 )
 
 
@@ -80,7 +79,9 @@ class RareParser(TabularParser):
                 self.advance()
                 pattern.append(ast.Literal(KqlType.STRING, here.value, span=(here.start, here.end)))
             elif self.is_name() or here.kind is TokenKind.TIMESPAN:
-                name = self.need_name()
+                if here.kind is TokenKind.NAME and here.text in ("from", "to"):
+                    self.fail(f"'{here.text}' cannot be the name of a parsed column.")
+                name = self.need_column()
                 kind = self.need_type() if self.take_punct(":") else None
                 pattern.append(ast.Capture(name, kind, span=self.span_from(here.start)))
             elif not (pattern and self.take_punct(",")):

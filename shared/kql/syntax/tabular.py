@@ -90,7 +90,7 @@ class TabularParser(ExpressionParser):
         columns = list[ast.Declared]()
         while not self.is_punct(")"):
             start = self.token.start
-            name = self.need_name("A column")
+            name = self.need_column("A column")
             self.need_punct(":")
             kind = self.need_type()
             columns.append(ast.Declared(name, kind, span=self.span_from(start)))
