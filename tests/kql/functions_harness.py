@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import duckdb
@@ -25,11 +26,10 @@ class Recorder:
     macros: list[str] = field(default_factory=list[str])
     natives: list[str] = field(default_factory=list[str])
     stages: list[str] = field(default_factory=list[str])
-    ordered: bool = False
 
     @property
     def ordering(self) -> str:
-        return "ORDER BY x" if self.ordered else ""
+        return "ORDER BY n"
 
     def earlier(self, expression: Bound) -> Bound:
         self.stages.append(expression.sql)
@@ -85,13 +85,20 @@ def _shown(value: Any, kind: KqlType) -> Any:
     return str(value) if kind is KqlType.GUID else value
 
 
-def _connection(recorder: Recorder) -> duckdb.DuckDBPyConnection:
+@cache
+def _database() -> duckdb.DuckDBPyConnection:
+    """One for all tests: macros replace each other by name, native functions are registered once."""
     connection = duckdb.connect()
-    for name in recorder.natives:
-        NATIVE[name].register(connection)
-    for macro in recorder.macros:
-        connection.execute(macro)
+    for native in NATIVE.values():
+        native.register(connection)
     return connection
+
+
+def _connection(recorder: Recorder) -> duckdb.DuckDBPyConnection:
+    assert set(recorder.natives) <= NATIVE.keys()
+    for macro in recorder.macros:
+        _database().execute(macro)
+    return _database()
 
 
 def as_column(arg: Bound, name: str) -> Bound:
@@ -114,8 +121,7 @@ def call(function: str, *args: Bound, columns: bool = False) -> Any:
     bound = entry.emit(recorder, given)
     row = ", ".join(f'({arg.sql})::{SQL_TYPE[arg.type]} AS "c{index}"' for index, arg in enumerate(args))
     source = f" FROM (SELECT {row})" if row else ""
-    with _connection(recorder) as connection:
-        found = connection.execute(f"SELECT {bound.sql}{source}").fetchone()
+    found = _connection(recorder).execute(f"SELECT {bound.sql}{source}").fetchone()
     assert found is not None
     return _shown(found[0], bound.type)
 
@@ -130,10 +136,11 @@ def aggregate(function: str, kind: KqlType, values: Sequence[Any], *rest: Bound)
     entry = REGISTRY.by_name[function]
     recorder = Recorder()
     bound = entry.emit(recorder, [Bound(sql='"x"', type=kind, columns=frozenset({"x"})), *rest])
-    rows = ", ".join(f"({literal(value, kind).sql}::{SQL_TYPE[kind]})" for value in values)
-    source = f"(VALUES {rows}) t(x)" if values else f"(SELECT NULL::{SQL_TYPE[kind]} AS x WHERE false)"
-    with _connection(recorder) as connection:
-        found = connection.execute(f"SELECT {bound.sql} FROM {source}").fetchone()
+    rows = ", ".join(f"({n}, {literal(value, kind).sql}::{SQL_TYPE[kind]})" for n, value in enumerate(values))
+    source = (
+        f"(VALUES {rows}) t(n, x)" if values else f"(SELECT 0 AS n, NULL::{SQL_TYPE[kind]} AS x WHERE false)"
+    )
+    found = _connection(recorder).execute(f"SELECT {bound.sql} FROM {source}").fetchone()
     assert found is not None
     return _shown(found[0], bound.type)
 
@@ -144,11 +151,9 @@ def window(function: str, kind: KqlType, values: Sequence[Any], *rest: Bound) ->
     bound = REGISTRY.by_name[function].emit(
         recorder, [Bound(sql='"x"', type=kind, columns=frozenset({"x"})), *rest]
     )
-    rows = ", ".join(f"({literal(value, kind).sql}::{SQL_TYPE[kind]})" for value in values)
-    source = f"(VALUES {rows}) t(x)"
+    rows = ", ".join(f"({n}, {literal(value, kind).sql}::{SQL_TYPE[kind]})" for n, value in enumerate(values))
+    source = f"(VALUES {rows}) t(n, x)"
     for at, stage in enumerate(recorder.stages, start=1):
         source = f'(SELECT *, {stage} AS "stage_{at}" FROM {source})'
-    with _connection(recorder) as connection:
-        return [
-            _shown(row[0], bound.type) for row in connection.execute(f"SELECT {bound.sql} FROM {source}").fetchall()
-        ]
+    found = _connection(recorder).execute(f"SELECT {bound.sql} FROM {source} ORDER BY n").fetchall()
+    return [_shown(row[0], bound.type) for row in found]

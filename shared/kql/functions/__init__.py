@@ -17,6 +17,7 @@ from shared.kql.functions import (
     strings,
     windows,
 )
+from shared.kql.functions.refused import REFUSED
 from shared.kql.functions.registry import Registry
 
 REGISTRY: Final = Registry()
@@ -38,4 +39,4 @@ for _family in (
 ):
     REGISTRY.add(*_family.FUNCTIONS)
 
-__all__ = ["REGISTRY"]
+__all__ = ["REFUSED", "REGISTRY"]

@@ -1,5 +1,6 @@
 """Functions over groups of rows."""
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -22,6 +23,7 @@ from shared.kql.functions.build import (
     constant_int,
     convert,
     expand,
+    literal,
     number,
     parameter,
     result,
@@ -179,13 +181,49 @@ def _percentile(emission: Emission, args: Sequence[Bound], rows: str) -> Bound:
     value = number(emission, args[0])
     if value.type is BOOL:
         value = convert(emission, value, LONG)
-    rank = args[1]
-    if not rank.constant or isinstance(rank.value, bool) or not isinstance(rank.value, int | float):
-        raise ArgumentRefused("the percentile must be a constant number", index=1)
-    if not 0 <= rank.value <= 100:
-        raise ArgumentRefused("a percentile lies between 0 and 100", index=1)
+    share = _share(args[1], index=1)
     kind = LONG if value.type is INT else value.type
-    return result(f"quantile_disc({value.sql}, {rank.value / 100!r}){rows}", kind, [value])
+    return result(f"quantile_disc({value.sql}, {share!r}){rows}", kind, [value])
+
+
+# The least value whose weights, with those of all lesser ones, reach the share.
+MACROS.define(
+    "kql_weighted_rank(pairs, share)",
+    """
+    list_filter(pairs, lambda p, i:
+        list_sum(list_transform(pairs[1:i], lambda q: q.w)) >= list_sum(list_transform(pairs, lambda q: q.w)) * share
+    )[1].v
+    """,
+)
+
+
+def _percentilew(emission: Emission, args: Sequence[Bound], rows: str) -> Bound:
+    value, weight = number(emission, args[0]), convert(emission, args[1], REAL, index=1)
+    share = _share(args[2], index=2)
+    kind = LONG if value.type is INT else value.type
+    pairs = f"list_sort(list({{'v': {value.sql}, 'w': {weight.sql}}}){_weighed(rows, value, weight)})"
+    return expand(
+        emission, f"kql_weighted_rank({pairs}, {share!r})", kind, result("''", kind, [value, weight])
+    )
+
+
+def _weighed(rows: str, value: Bound, weight: Bound) -> str:
+    return f" FILTER (WHERE {value.sql} IS NOT NULL AND {weight.sql} > 0{_also(rows)})"
+
+
+def _share(rank: Bound, *, index: int) -> float:
+    """A percentile as a share of one."""
+    if not rank.constant or isinstance(rank.value, bool) or not isinstance(rank.value, int | float):
+        raise ArgumentRefused("the percentile must be a constant number", index=index)
+    if not 0 <= rank.value <= 100:
+        raise ArgumentRefused("a percentile lies between 0 and 100", index=index)
+    return rank.value / 100
+
+
+def _percentilesw_array(emission: Emission, args: Sequence[Bound], rows: str) -> Bound:
+    ranks = _ranks([args[0], *args[2:]])
+    found = [convert(emission, _percentilew(emission, [*args[:2], rank], rows), DYNAMIC) for rank in ranks]
+    return result(f"to_json([{', '.join(each.sql for each in found)}])", DYNAMIC, found)
 
 
 def _percentiles_array(emission: Emission, args: Sequence[Bound], rows: str) -> Bound:
@@ -196,10 +234,6 @@ def _percentiles_array(emission: Emission, args: Sequence[Bound], rows: str) -> 
 
 
 def _ranks(args: Sequence[Bound]) -> list[Bound]:
-    import json
-
-    from shared.kql.functions.build import literal
-
     if len(args) == 2 and args[1].type is DYNAMIC and isinstance(args[1].value, str):
         return [literal(float(each), REAL) for each in json.loads(args[1].value)]
     return list(args[1:])
@@ -365,6 +399,7 @@ _VALUE = parameter("expr", ANY)
 _NUMBER = parameter("expr", _NUMERIC)
 _SUMMABLE = parameter("expr", _NUMERIC | SPANS)
 _AVERAGED = parameter("expr", _NUMERIC | SPANS | {DATETIME})
+_WEIGHT = parameter("weight", NUMBERS)
 _SIZE = parameter("maxSize", WHOLES, optional=True, constant=True)
 
 FUNCTIONS: Final = (
@@ -559,6 +594,22 @@ FUNCTIONS: Final = (
         "Several percentiles at once, as an array.",
         _percentiles_array,
         auto_name="percentiles_{0}",
+    ),
+    _aggregate(
+        "percentilew",
+        [_AVERAGED, _WEIGHT, parameter("percentile", NUMBERS, constant=True)],
+        "the type of the argument",
+        "A percentile of values that stand for as many as their weight says.",
+        _percentilew,
+        auto_name="percentilew_{0}_{1}_{2}",
+    ),
+    _aggregate(
+        "percentilesw_array",
+        [_AVERAGED, _WEIGHT, parameter("percentile", NUMBERS, constant=True, variadic=True)],
+        "dynamic",
+        "Several weighted percentiles at once, as an array.",
+        _percentilesw_array,
+        auto_name="percentilesw_{0}",
     ),
     *_pair(
         "make_list",

@@ -7,6 +7,7 @@ from typing import Final
 
 from shared.kernel.ticks import MAX_TICKS, instant_of, ticks_of
 from shared.kql.functions.build import (
+    BOOL,
     DATETIME,
     INSTANTS,
     INT,
@@ -280,6 +281,23 @@ def _datetime_add(emission: Emission, args: Sequence[Bound]) -> Bound:
     )
 
 
+def _around(emission: Emission, args: Sequence[Bound]) -> Bound:
+    value = args[0]
+    kind = value.type
+    if kind in (DATETIME, TIMESPAN):
+        center, delta = (
+            convert(emission, args[1], kind, index=1),
+            convert(emission, args[2], TIMESPAN, index=2),
+        )
+    else:
+        value, center, delta = (convert(emission, arg, REAL, index=at) for at, arg in enumerate(args))
+    return expand(emission, "{0} BETWEEN {1} - {2} AND {1} + {2}", BOOL, value, center, delta)
+
+
+def _ingestion_time(_emission: Emission, _args: Sequence[Bound]) -> Bound:
+    raise ArgumentRefused("ingestion_time() is known only of the rows of a table")
+
+
 def _make_datetime(emission: Emission, args: Sequence[Bound]) -> Bound:
     if len(args) == 1:
         return convert(emission, args[0], DATETIME)
@@ -415,6 +433,25 @@ FUNCTIONS: Final = (
         "datetime",
         "The instant that many periods later.",
         _datetime_add,
+    ),
+    scalar(
+        "around",
+        [
+            parameter("value", NUMBERS | INSTANTS | SPANS),
+            parameter("center", NUMBERS | INSTANTS | SPANS),
+            parameter("delta", NUMBERS | SPANS),
+        ],
+        "bool",
+        "Whether the value is at most delta away from the center.",
+        _around,
+    ),
+    scalar(
+        "ingestion_time",
+        [],
+        "datetime",
+        "When the row arrived.",
+        _ingestion_time,
+        deterministic=False,
     ),
     scalar("getyear", [_AT], "int", "The year.", _part("year")),
     scalar("monthofyear", [_AT], "int", "The month, 1 to 12.", _part("month"), aliases=("getmonth",)),

@@ -24,6 +24,7 @@ from shared.kql.functions.build import (
     templated,
 )
 from shared.kql.functions.macros import MACROS
+from shared.kql.functions.regexes import typeof_of
 from shared.kql.functions.registry import ArgumentRefused, Bound, Emission, Emit, Function
 
 MACROS.define("kql_elements(d)", "CASE json_type(d) WHEN 'ARRAY' THEN TRY_CAST(d AS JSON[]) END")
@@ -272,9 +273,7 @@ def _array_sort(direction: str) -> Emit:
         if arrays[-1].type is BOOL:
             nulls_last = bool(arrays.pop().value)
         if len(arrays) > 1:
-            raise ArgumentRefused(
-                "sorting several arrays alongside is not supported; sort one array at a time", index=1
-            )
+            return _sort_alongside(emission, arrays, direction)
         nulls = "list_filter(kql_elements({0}), lambda e: e IS NULL)"
         found = f"kql_sorted(kql_elements({{0}}), '{direction}')"
         both = f"{found} || {nulls}" if nulls_last else f"{nulls} || {found}"
@@ -283,6 +282,21 @@ def _array_sort(direction: str) -> Emit:
         )
 
     return emit
+
+
+def _sort_alongside(emission: Emission, arrays: Sequence[Bound], direction: str) -> Bound:
+    """All arrays in the order that sorts the first: an array of arrays."""
+    found = _dynamics(emission, arrays)
+    order = (
+        "list_transform(list_sort(list_transform(kql_elements({0}),"
+        f" lambda e, i: {{'key': kql_sort_key(e), 'at': i}}), '{direction}', 'NULLS LAST'), lambda k: k.at)"
+    )
+    sorted_arrays = ", ".join(
+        f"list_transform({order}, lambda i: kql_elements({each.sql})[i])" for each in found
+    )
+    return expand(
+        emission, f"CASE json_type({{0}}) WHEN 'ARRAY' THEN to_json([{sorted_arrays}]) END", DYNAMIC, *found
+    )
 
 
 def _set(emission: Emission, args: Sequence[Bound], template: str) -> Bound:
@@ -325,7 +339,6 @@ def _repeat(emission: Emission, args: Sequence[Bound]) -> Bound:
 
 
 def _extract_json(emission: Emission, args: Sequence[Bound]) -> Bound:
-    from shared.kql.functions.regexes import typeof_of
 
     path = args[0]
     if not path.constant or not isinstance(path.value, str):

@@ -5,6 +5,7 @@ from typing import Final
 
 from shared.kql.functions.build import (
     ANY,
+    DATETIME,
     DECIMAL,
     DYNAMIC,
     GUID,
@@ -125,7 +126,6 @@ def _range(emission: Emission, args: Sequence[Bound]) -> Bound:
     start, stop = args[:2]
     kinds = {start.type, stop.type}
     step = args[2] if len(args) > 2 else None
-    from shared.kql.functions.build import DATETIME
 
     if DATETIME in kinds or TIMESPAN in kinds:
         kind = DATETIME if DATETIME in kinds else TIMESPAN

@@ -130,7 +130,14 @@ _TEXT = parameter("text", TEXTS)
 _VALUE = parameter("source", ANY)
 
 FUNCTIONS: Final = (
-    _text("parse_url", "The parts of a URL, in a bag.", "kqln_parse_url", "dynamic"),
+    scalar(
+        "parse_url",
+        [_TEXT],
+        "dynamic",
+        "The parts of a URL, in a bag.",
+        by_native("kqln_parse_url", DYNAMIC, STRING),
+        aliases=("parseurl",),
+    ),
     _text("parse_urlquery", "The parameters of a URL's query, in a bag.", "kqln_parse_urlquery", "dynamic"),
     _text("parse_path", "The parts of a file path, in a bag.", "kqln_parse_path", "dynamic"),
     _text("parse_xml", "The XML document as a bag.", "kqln_parse_xml", "dynamic"),

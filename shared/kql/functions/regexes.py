@@ -1,5 +1,6 @@
 """Functions that take regular expressions. Kusto and DuckDB both use RE2, so patterns pass through as they are."""
 
+import json
 import re
 from collections.abc import Sequence
 from typing import Final
@@ -175,7 +176,6 @@ def _extract_all(emission: Emission, args: Sequence[Bound]) -> Bound:
 
 
 def _wanted_groups(arg: Bound, pattern: str, groups: int) -> list[int]:
-    import json
 
     if not arg.constant or not isinstance(arg.value, str):
         raise ArgumentRefused("the capture groups must be a constant array", index=1)
