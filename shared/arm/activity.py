@@ -2,9 +2,10 @@
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from itertools import count
 from typing import Final, Protocol
 
 from shared.kernel.clock import Clock
@@ -83,9 +84,11 @@ class ActivityOutbox:
     storage: Storage
     clock: Clock
     new_id: NewId = random_id
+    _sequence: Iterator[int] = field(default_factory=count)
 
     def write(self, activity: Activity) -> None:
-        key = f"{activity.at:%Y%m%dT%H%M%S%f}-{activity.id}"
+        # The count keeps two of one instant in order, the id keeps two processes apart.
+        key = f"{activity.at:%Y%m%dT%H%M%S%f}-{next(self._sequence):09}-{activity.id}"
         values = asdict(activity) | {"v": VERSION, "properties": json.dumps(dict(activity.properties or {}))}
         self._table.upsert(activity.subscription.lower() or "tenant", key, values)
 

@@ -81,7 +81,7 @@ class ResourceStore:
         )
         made = replace(resource, stamp=stamp)
         try:
-            row = self._table.insert(made.id.partition, made.id.key, _values(made))
+            row = self._table.insert(made.id.partition, made.id.key, values_of(made))
         except RowExists:
             row = self._row(made.id)
             if row is not None and _deleting(row):
@@ -104,7 +104,7 @@ class ResourceStore:
         )
         made = replace(resource, id=known.id, stamp=stamp)
         try:
-            written = self._table.replace(row, _values(made))
+            written = self._table.replace(row, values_of(made))
         except RowChanged:
             raise PreconditionFailed(
                 "the resource has changed since it was read", target=str(resource.id)
@@ -152,7 +152,7 @@ class ResourceStore:
         parents: tuple[str, ...] = (),
     ) -> Iterator[Resource]:
         """Resources of one type: of a subscription, of a group, or the children of one parent."""
-        prefix = _prefix(namespace, types, group, parents)
+        prefix = listing_prefix(namespace, types, group, parents)
         for row in self._table.query(subscription.lower(), start=prefix, before=prefix_end(prefix)):
             if not _deleting(row):
                 yield resource_of(row)
@@ -169,7 +169,7 @@ class ResourceStore:
         after: str | None = None,
     ) -> Listed:
         """Up to `size` resources; buried ones may make a page shorter, never empty the listing early."""
-        prefix = _prefix(namespace, types, group, parents)
+        prefix = listing_prefix(namespace, types, group, parents)
         page = self._table.page(
             subscription.lower(), start=prefix, before=prefix_end(prefix), size=size, after=after
         )
@@ -235,7 +235,8 @@ def resource_of(row: Row) -> Resource:
     )
 
 
-def _values(resource: Resource) -> dict[str, Value | None]:
+def values_of(resource: Resource) -> dict[str, Value | None]:
+    """The columns of its row. ResourceTooLarge."""
     body = json.dumps(
         {
             "location": resource.location,
@@ -287,7 +288,9 @@ def _deleting(row: Row) -> bool:
     return "deleting" in row.values
 
 
-def _prefix(namespace: str, types: tuple[str, ...], group: str | None, parents: tuple[str, ...]) -> str:
+def listing_prefix(
+    namespace: str, types: tuple[str, ...], group: str | None, parents: tuple[str, ...]
+) -> str:
     """The beginning of every key in the listing. A group's own rows have an empty group part."""
     parts = [type_part(namespace, types)]
     if group is not None:
