@@ -2,7 +2,7 @@
 
 import azure.functions as func
 
-from functions.loganalytics import ingestion, queries
+from functions.loganalytics import compaction, ingestion, queries
 from functions.management import arm, tokens
 from functions.operations import agents, first_start, health, jobs, poison
 from functions.portal import pages, session
@@ -10,6 +10,7 @@ from functions.portal import pages, session
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
 for module in (
+    compaction,
     ingestion,
     queries,
     arm,

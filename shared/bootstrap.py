@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from shared.loganalytics.ingestion.quota import DailyCap
     from shared.loganalytics.ingestion.records import RecordWriter
     from shared.loganalytics.ingestion.upload import LogsIngestion
+    from shared.loganalytics.logstore.jobs import Maintenance
     from shared.loganalytics.logstore.model import WorkspaceId
     from shared.loganalytics.logstore.store import LogStore
     from shared.loganalytics.queries.access import QueryAccess, ResourceScope
@@ -313,7 +314,41 @@ class Services:
         """What jobs this release runs: each service registers its kinds here."""
         from shared.jobs.kinds import JobKinds
 
-        return JobKinds()
+        kinds = JobKinds()
+        for kind in self.log_maintenance.kinds():
+            kinds.register(kind)
+        return kinds
+
+    @built_once
+    def log_maintenance(self) -> Maintenance:
+        """Compaction, merging, retention and sweeping of the log store."""
+        from shared.loganalytics.logstore.building import build_in_child
+        from shared.loganalytics.logstore.compaction import Compactor
+        from shared.loganalytics.logstore.jobs import Maintenance
+        from shared.loganalytics.logstore.sweeping import Sweeper
+
+        def days(workspace: WorkspaceId, table: str) -> int | None:
+            known = self.tables.find(workspace, table)
+            kept = known.retention if known is not None else None
+            own = None if kept is None else kept.total_days or kept.days
+            return own or self.workspaces.by_customer_id(workspace).retention_days
+
+        return Maintenance(
+            store=self.log_store,
+            compactor=Compactor(store=self.log_store, builder=build_in_child),
+            sweeper=Sweeper(store=self.log_store),
+            retention=days,
+        )
+
+    def start_compactions(self) -> int:
+        """Start the compaction jobs that are due; how many."""
+        workspaces = (one.customer_id for one in self.workspaces.list())
+        return len(self.log_maintenance.start_due(self.jobs, workspaces, at=self.clock.now()))
+
+    def start_sweeps(self) -> int:
+        """Start the sweep jobs of this hour; how many."""
+        workspaces = (one.customer_id for one in self.workspaces.list())
+        return len(self.log_maintenance.start_sweeps(self.jobs, workspaces, at=self.clock.now()))
 
     @built_once
     def nudge(self) -> Callable[[str], None]:
