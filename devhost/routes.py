@@ -103,8 +103,9 @@ class RouteTable[T]:
         self._by_first: dict[str, Sequence[Route[T]]] = {}
 
     @property
-    def routes(self) -> Sequence[Route[T]]:
-        return self._routes
+    def remembered(self) -> int:
+        """How many first segments have their candidates at hand."""
+        return len(self._by_first)
 
     def find(self, method: str, raw_path: str) -> Found[T] | WrongMethod | None:
         """The first route for an undecoded path. Repeated slashes count as one where the path as sent matches nothing."""

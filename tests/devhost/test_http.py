@@ -141,7 +141,7 @@ def test_a_body_at_the_limit_is_taken(web: RunningHost) -> None:
 
 def test_requests_run_side_by_side_on_the_workers_threads(web: RunningHost) -> None:
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: web.ask("GET", "/slow?seconds=0.3"), range(8)))
+        answers = list(pool.map(web.ask, ["GET"] * 8, ["/slow?seconds=0.3"] * 8))
     assert [answer.status for answer in answers] == [200] * 8
     began = web.events("slow begins")
     assert len({event["thread"] for event in began}) > 1

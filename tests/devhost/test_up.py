@@ -7,7 +7,7 @@ import socket
 import ssl
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -53,7 +53,7 @@ class Up:
 
 
 @contextmanager
-def running_up(folder: Path, *arguments: str) -> Iterator[Up]:
+def running_up(folder: Path, *arguments: str) -> Generator[Up]:
     command = [str(Path(sys.executable).parent / "oms"), "up", "--app-root", str(SAMPLE_APP)]
     command += ["--data-dir", str(folder / "data"), "--ready-file", str(folder / "ready.json"), *arguments]
     environment = {**os.environ, "SAMPLE_LOG": str(folder / "events"), "SAMPLE_QUEUE": "orders"}

@@ -117,7 +117,7 @@ def slow(req: func.HttpRequest) -> func.HttpResponse:
 
 
 # The library leaves the types of this decorator's further arguments open.
-queue_trigger: Any = app.queue_trigger  # pyright: ignore[reportUnknownMemberType]  see above
+queue_trigger: Any = app.queue_trigger  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]  see above
 
 
 @app.function_name("work")
@@ -163,7 +163,8 @@ def at_startup(timer: func.TimerRequest, context: func.Context) -> None:
 @app.function_name("bootstrap")
 @app.route("operations/bootstrap", methods=["POST"])
 def bootstrap(req: func.HttpRequest) -> func.HttpResponse:
-    if dict(req.headers).get("x-oms-bootstrap") != os.environ["OMS_BOOTSTRAP_SECRET"]:
+    headers: dict[str, str] = dict(req.headers)
+    if headers.get("x-oms-bootstrap") != os.environ["OMS_BOOTSTRAP_SECRET"]:
         return func.HttpResponse(status_code=401)
     names = "tenantId subscriptionId resourceGroup location workspaceName workspaceId workspaceKey dataCollectionRule token"
     return func.HttpResponse(
