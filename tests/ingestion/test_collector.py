@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.kernel.errors import Category, OmsError
@@ -172,6 +172,12 @@ def test_two_bodies_of_equal_length_in_one_second_are_both_kept(world: World):
     assert sorted(row["a_d"] for row in world.rows("App_CL")) == [1.0, 2.0]
 
 
+def test_one_body_for_two_tables_in_one_second_is_kept_in_both(world: World):
+    world.send([{"a": 1}])
+    world.send([{"a": 1}], headers={"log-type": "Other"})
+    assert len(world.rows("App_CL")) == len(world.rows("Other_CL")) == 1
+
+
 def test_the_same_body_a_second_later_is_another_record(world: World):
     world.send([{"a": 1}])
     world.clock.advance(1)
@@ -247,6 +253,7 @@ def _fits(value: Any) -> bool:
     return True
 
 
+@settings(deadline=None)
 @given(bodies)
 def test_any_body_is_either_kept_whole_or_refused_by_name_without_a_trace(body: bytes):
     world = World()
@@ -261,6 +268,7 @@ def test_any_body_is_either_kept_whole_or_refused_by_name_without_a_trace(body: 
         assert len(world.rows("App_CL")) == (len(value) if isinstance(value, list) else 1)
 
 
+@settings(deadline=None)
 @given(
     st.fixed_dictionaries(
         {},

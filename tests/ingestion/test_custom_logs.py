@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.kernel.clock import ManualClock
@@ -318,6 +318,7 @@ def test_the_store_gets_text_that_every_reader_reads_alike(sender: Sender, body:
     assert sender.frame(None, body=body).body == orjson.dumps(value if isinstance(value, list) else [value])
 
 
+@settings(deadline=None)
 @given(
     st.sets(
         st.from_regex(
@@ -357,6 +358,7 @@ batches = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(batches)
 def test_every_value_of_every_record_is_in_just_one_column_and_nothing_else_is(
     given_batches: list[list[Any]],

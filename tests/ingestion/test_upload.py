@@ -1,11 +1,12 @@
 """The Logs Ingestion API: rules, streams, named errors, limits, coercion, and uploads that come twice."""
 
 import gzip
+import json
 from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.kernel.errors import Category, OmsError
@@ -191,6 +192,20 @@ def test_exactly_one_megabyte_is_taken_and_a_byte_more_is_too_large(world: World
     )
 
 
+def test_a_packed_body_is_measured_as_the_clients_measure_it(world: World):
+    many = [{"a": n} for n in range(80_000)]
+    size = sum(len(json.dumps(each)) for each in many)
+    while size <= MAX_UPLOAD_BYTES:
+        many.append({"a": 0})
+        size += len(json.dumps(many[-1]))
+    headers = {"content-encoding": "gzip"}
+    world.upload(gzip.compress(json.dumps(many[:-1]).encode()), headers=headers)
+    assert (
+        refused(world, gzip.compress(json.dumps(many).encode()), headers=headers).code
+        == "ContentLengthLimitExceeded"
+    )
+
+
 def test_an_empty_array_is_taken_and_is_nothing(world: World):
     world.upload([])
     assert world.stored() == []
@@ -269,6 +284,7 @@ def test_a_rules_workspace_is_the_only_one_that_gets_its_records(world: World):
     assert [row["Computer"] for row in world.rows("Heartbeat", FABRIKAM)] == ["b"]
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=80), st.sampled_from(["", "gzip", "deflate"]))
 def test_any_bytes_are_either_kept_whole_or_refused_by_name_without_a_trace(body: bytes, encoding: str):
     world = World()

@@ -91,7 +91,7 @@ class DataCollector:
                 resource=post.headers.get("x-ms-azureresourceid", "").strip()[:MAX_RESOURCE_ID],
             ),
             received=self.clock.now(),
-            request_id=request_id(signature, post.body),
+            request_id=request_id(signature, table, post.body),
         )
         try:
             frame = custom_log_frame(
@@ -136,9 +136,13 @@ class DataCollector:
         return workspace, signature
 
 
-def request_id(signature: str, body: bytes) -> bytes:
-    """What makes a post the same post. The signature alone does not: it covers the body's length and the second, no more."""
-    return hashlib.sha256(signature.encode() + b"\n" + hashlib.sha256(body).digest()).digest()
+def request_id(signature: str, table: str, body: bytes) -> bytes:
+    """What makes a post the same post. The signature alone does not: it covers the body's length and the second, no more.
+
+    The table is part of it, for a client may send one body to two tables within a second.
+    """
+    cause = f"{signature}\n{table}\n".encode()
+    return hashlib.sha256(cause + hashlib.sha256(body).digest()).digest()
 
 
 def _check_headers(post: Post) -> None:
