@@ -113,9 +113,7 @@ def call(function: str, *args: Bound, columns: bool = False) -> Any:
     given: Sequence[Bound] = args
     if columns:
         given = [
-            arg
-            if _parameter_is_constant(function, index) or arg.type is None
-            else as_column(arg, f"c{index}")
+            arg if _parameter_is_constant(function, index) else as_column(arg, f"c{index}")
             for index, arg in enumerate(args)
         ]
     bound = entry.emit(recorder, given)
