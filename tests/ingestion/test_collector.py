@@ -253,7 +253,7 @@ def _fits(value: Any) -> bool:
     return True
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(bodies)
 def test_any_body_is_either_kept_whole_or_refused_by_name_without_a_trace(body: bytes):
     world = World()
@@ -268,7 +268,7 @@ def test_any_body_is_either_kept_whole_or_refused_by_name_without_a_trace(body: 
         assert len(world.rows("App_CL")) == (len(value) if isinstance(value, list) else 1)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(
     st.fixed_dictionaries(
         {},

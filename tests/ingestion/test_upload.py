@@ -284,7 +284,7 @@ def test_a_rules_workspace_is_the_only_one_that_gets_its_records(world: World):
     assert [row["Computer"] for row in world.rows("Heartbeat", FABRIKAM)] == ["b"]
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(st.binary(max_size=80), st.sampled_from(["", "gzip", "deflate"]))
 def test_any_bytes_are_either_kept_whole_or_refused_by_name_without_a_trace(body: bytes, encoding: str):
     world = World()

@@ -182,10 +182,10 @@ def _unpack(upload: Upload) -> bytes:
 
 def _check_size(upload: Upload, body: bytes, records: int) -> None:
     """ContentLengthLimitExceeded. Of a packed body the limit holds for its records alone, without what stands between them:
-    so Microsoft's clients count when they cut their chunks, and write `, ` after each record.
+    so Microsoft's clients count when they cut their chunks, and write brackets and `, ` around them.
     """
     packed = len(upload.body) != len(body)
-    if len(body) - (2 * records + 2 if packed else 0) > MAX_UPLOAD_BYTES:
+    if len(body) - (2 * records if packed else 0) > MAX_UPLOAD_BYTES:
         raise _too_large(len(body))
 
 
