@@ -8,6 +8,7 @@ from shared.kql import operators, operators_text
 from shared.kql.bind.context import Context
 from shared.kql.bind.scope import Col, Env, FunctionLet, Relation, ScalarLet, fresh_ref
 from shared.kql.errors import nearest
+from shared.kql.functions import REFUSED
 from shared.kql.functions.build import convert, literal, quote, result
 from shared.kql.functions.registry import ArgumentRefused, Bound, Function, FunctionKind
 from shared.kql.plan.nodes import SelectNode
@@ -425,6 +426,8 @@ class ScalarBinder:
             stored = self.binder.stored_function(node.name, node)
             if stored is not None:
                 return self.binder.call_scalar(self, node, stored)
+            if (reason := REFUSED.get(node.name)) is not None:
+                self.ctx.refuse(f"{node.name}() is not supported: {reason}.", node)
             return self.ctx.fail(
                 f"The function '{node.name}' is not known.",
                 node,

@@ -10,6 +10,7 @@ from shared.kql.bind.scalars import ScalarBinder
 from shared.kql.bind.scope import Col, Env, Relation, RelationLet, fresh_ref, unique_name
 from shared.kql.bind.tables import Binder
 from shared.kql.errors import nearest
+from shared.kql.functions import TUPLES
 from shared.kql.functions.build import convert, literal, result
 from shared.kql.functions.registry import Bound
 from shared.kql.plan.nodes import CustomNode, OrderKey, SelectNode, ValuesNode, order_sql
@@ -107,6 +108,9 @@ def bound_items(
             continue
         names = item.names if isinstance(item, ast.Named) else ()
         value = item.value if isinstance(item, ast.Named) else item
+        if isinstance(value, ast.Call) and len(names) != 1 and value.name in TUPLES:
+            found += _several(scalars, value, names)
+            continue
         bound = scalars.bind(value)
         if len(names) > 1:
             for index, name in enumerate(names):
@@ -122,6 +126,17 @@ def bound_items(
         used.add(name)
         found.append((name, bound))
     return found
+
+
+def _several(scalars: ScalarBinder, call: ast.Call, names: Sequence[str]) -> list[tuple[str, Bound]]:
+    """The columns of a function that yields several, named as the query says or after function and argument."""
+    arguments = [scalars.bind(each) for each in call.arguments]
+    source = implied(call.arguments[0]) if call.arguments else None
+    return [
+        (names[index] if index < len(names) else f"{call.name}_{source or ''}_{suffix}", emit(scalars.ctx, arguments))
+        for index, (suffix, emit) in enumerate(TUPLES[call.name])
+        if index < len(names) or not names
+    ]
 
 
 def project(binder: Binder, relation: Relation, node: ast.Project, env: Env) -> Relation:

@@ -39,4 +39,6 @@ for _family in (
 ):
     REGISTRY.add(*_family.FUNCTIONS)
 
-__all__ = ["REFUSED", "REGISTRY"]
+TUPLES: Final = series.TUPLES
+
+__all__ = ["REFUSED", "REGISTRY", "TUPLES"]

@@ -1,6 +1,7 @@
 """Functions over series, the arrays that make-series and make_list() build."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 from shared.kql.functions.build import (
@@ -81,6 +82,16 @@ STATS: Final = (
     ("avg", REAL),
     ("stdev", REAL),
     ("variance", REAL),
+)
+
+# Functions that yield several columns: what each is called behind the function and its argument, and its emitter.
+TUPLES: Final[Mapping[str, Sequence[tuple[str, Emit]]]] = MappingProxyType(
+    {
+        "series_stats": [(name, component("series_stats_dynamic", name, kind)) for name, kind in STATS],
+        "series_fit_line": [
+            (name, component("series_fit_line_dynamic", name, kind)) for name, kind in FIT_LINE
+        ],
+    }
 )
 
 FUNCTIONS: Final = (
