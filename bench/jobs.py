@@ -133,7 +133,9 @@ def p95(seconds: list[float]) -> float:
     return sorted(seconds)[min(len(seconds) - 1, round(0.95 * (len(seconds) - 1)))] * 1_000
 
 
-def paced(enqueue: Callable[[str], None], entered: Entered, *, jobs: int, rate: float, tag: str) -> list[float]:
+def paced(
+    enqueue: Callable[[str], None], entered: Entered, *, jobs: int, rate: float, tag: str
+) -> list[float]:
     """Latencies of jobs enqueued at a steady rate."""
     sent: dict[str, float] = {}
     before = len(entered.at)
@@ -147,7 +149,9 @@ def paced(enqueue: Callable[[str], None], entered: Entered, *, jobs: int, rate: 
     return [entered.at[name] - at for name, at in sent.items()]
 
 
-def spaced(enqueue: Callable[[str], None], entered: Entered, *, jobs: int, gap: float, tag: str) -> list[float]:
+def spaced(
+    enqueue: Callable[[str], None], entered: Entered, *, jobs: int, gap: float, tag: str
+) -> list[float]:
     """Latencies of jobs that each find the listener idle."""
     found: list[float] = []
     for number in range(jobs):
@@ -156,8 +160,8 @@ def spaced(enqueue: Callable[[str], None], entered: Entered, *, jobs: int, gap: 
     return found
 
 
-def bare(storage: AzureStorage) -> Figures:
-    queue = storage.queue("bare")
+def bare(storage: AzureStorage, name: str) -> Figures:
+    queue = storage.queue(name)
     entered = Entered()
     begun = time.perf_counter()
     for number in range(JOBS):
@@ -170,8 +174,8 @@ def bare(storage: AzureStorage) -> Figures:
         _until_empty(queue)
         rate = JOBS / (time.perf_counter() - begun)
 
-        def enqueue(name: str) -> None:
-            queue.send(name)
+        def enqueue(body: str) -> None:
+            queue.send(body)
 
         busy = paced(enqueue, entered, jobs=BUSY_JOBS, rate=BUSY_RATE, tag="busy")
     return Figures(name="bare Azurite poller", rate=rate, busy=busy, start_rate=JOBS / sending)
@@ -231,7 +235,12 @@ def huey_memory_and_sqlite(folder: Path) -> list[Figures]:
         for number in range(JOBS):
             task(f"drain-{number}")
         consumer: Any = app.create_consumer(
-            workers=2, periodic=False, initial_delay=0.01, backoff=1.15, max_delay=0.1, check_worker_health=False
+            workers=2,
+            periodic=False,
+            initial_delay=0.01,
+            backoff=1.15,
+            max_delay=0.1,
+            check_worker_health=False,
         )
         begun = time.perf_counter()
         consumer.start()
@@ -291,10 +300,20 @@ def main() -> None:
     print(f"Goal 11: {JOBS} jobs that do nothing")
     with Azurite.start() as azurite:
         with AzureStorage.from_connection_string(azurite.connection_string) as storage:
+            # Before and after, for other work on the machine comes and goes.
+            before = bare(storage, "bare-before")
             ours = engine(storage)
-            plain = bare(storage)
+            after = bare(storage, "bare-after")
+    plain = Figures(
+        name="bare Azurite poller",
+        rate=statistics.mean([before.rate, after.rate]),
+        start_rate=statistics.mean([before.start_rate, after.start_rate]),
+        busy=[*before.busy, *after.busy],
+    )
     others = peers()
-    print(f"{'':24}{'jobs/s':>9}{'start/s':>9}{'busy p50':>10}{'busy p95':>10}{'idle p95':>10}{'nudged p50':>12}   (ms)")
+    print(
+        f"{'':24}{'jobs/s':>9}{'start/s':>9}{'busy p50':>10}{'busy p95':>10}{'idle p95':>10}{'nudged p50':>12}   (ms)"
+    )
     for each in (ours, plain, *others):
         columns = [
             f"{each.rate:9.0f}",

@@ -297,19 +297,19 @@ class JobEngine:
             return Delivery.LEASED
         if claimed is None:
             return Delivery.HELD
-        return self._run(*claimed, kind)
+        return self._run(claimed, kind)
 
-    def _claim(self, stored: Stored, kind: JobKind, now: datetime) -> tuple[Job, Stored | None] | None:
+    def _claim(self, stored: Stored, kind: JobKind, now: datetime) -> Stored | None:
         """The job with its claim and its slots, or None when there is no slot. LeaseHeld, RowChanged."""
         job = stored.job
         claimed = leases.claim(job, self.new_id(), at=now, seconds=kind.budget + LEASE_MARGIN)
         if job.slots or job.status is JobStatus.CANCELLING:
-            return claimed, self.store.save(stored, claimed)
+            return self.store.save(stored, claimed)
         limits = self.admission(job)
         operations, reason = self.slots.enter(job, limits) if limits else ((), "")
         if not reason:
             claimed = replace(claimed, slots=tuple(limit.group for limit in limits))
-            return claimed, self.store.save(stored, claimed, *operations)
+            return self.store.save(stored, claimed, *operations)
         held = replace(
             lifecycle.advance(job, JobEvent.HELD, at=now, reason=reason),
             held=True,
@@ -321,7 +321,8 @@ class JobEngine:
         self._send(held, delay=(held.due - now).total_seconds())
         return None
 
-    def _run(self, job: Job, stored: Stored | None, kind: JobKind) -> Delivery:
+    def _run(self, claimed: Stored, kind: JobKind) -> Delivery:
+        job = claimed.job
         context = StepContext(
             job=job,
             clock=self.clock,
@@ -341,7 +342,7 @@ class JobEngine:
                 log.exception("step failed", extra={"job": job.id, "kind": job.kind})
             outcome = error
         try:
-            recorded = self._record(job, stored, context, kind, outcome)
+            recorded = self._record(claimed, context, kind, outcome)
         except leases.FenceBroken:
             log.warning("step refused: the job has a new runner", extra={"job": job.id, "fence": job.fence})
             return Delivery.REFUSED
@@ -363,14 +364,11 @@ class JobEngine:
         return Stop() if undo is None else undo(context)
 
     def _record(
-        self,
-        held: Job,
-        stored: Stored | None,
-        context: StepContext,
-        kind: JobKind,
-        outcome: StepOutcome | Exception,
+        self, claimed: Stored, context: StepContext, kind: JobKind, outcome: StepOutcome | Exception
     ) -> Job:
         """The job with the outcome of its step, written only under the claim it was run with. FenceBroken."""
+        held = claimed.job
+        stored: Stored | None = claimed
         for _ in range(_ATTEMPTS):
             try:
                 if stored is None:

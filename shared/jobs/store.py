@@ -16,6 +16,7 @@ from urllib.parse import quote, unquote
 from shared.jobs.lifecycle import TERMINAL
 from shared.jobs.model import Job, JobId, JobStatus, Scope, carries_time, sort_key
 from shared.jobs.rows import ROW_VERSION, job_of, values_of
+from shared.jobs.writes import GroupedWrites, written
 from shared.kernel.errors import Category, OmsError
 from shared.storage.ports import (
     Delete,
@@ -60,9 +61,13 @@ class JobPage:
 @dataclass(slots=True)
 class JobStore:
     table: Table
+    writes: GroupedWrites = field(init=False)
     _known: set[Scope] = field(default_factory=set[Scope])
     _recent: dict[tuple[Scope, JobId], Stored] = field(default_factory=dict[tuple[Scope, JobId], Stored])
     _lock: Lock = field(default_factory=Lock)
+
+    def __post_init__(self) -> None:
+        self.writes = GroupedWrites(self.table)
 
     def add(self, job: Job) -> None:
         """RowExists if a job of that id was ever added to the scope and not purged since."""
@@ -97,16 +102,16 @@ class JobStore:
             stored = self._recent.pop((scope, job_id), None)
         return stored if stored is not None and stored.job.turn == turn else None
 
-    def save(self, stored: Stored, job: Job, *others: Operation) -> Stored | None:
-        """Write `job` over what was read, with `others` of its partition; all or nothing. RowChanged, RowNotFound.
-
-        None: it is written, and the next writer has to read it first, for a transaction tells no etags.
-        """
+    def save(self, stored: Stored, job: Job, *others: Operation) -> Stored:
+        """Write `job` over what was read, with `others` of its partition; all or nothing. RowChanged, RowNotFound."""
+        values = values_of(job)
         if others:
-            change = Replace(key=stored.row.key, values=values_of(job), etag=stored.row.etag)
-            self.table.transact(stored.row.partition, [change, *others])
-            return None
-        saved = Stored(job=job, row=self.table.replace(stored.row, values_of(job)))
+            change = Replace(key=stored.row.key, values=values, etag=stored.row.etag)
+            etag = self.table.transact(stored.row.partition, [change, *others])[0]
+            row = written(stored.row, values, etag)
+        else:
+            row = self.writes.replace(stored.row, values)
+        saved = Stored(job=job, row=row)
         if job.owner == "" and job.status not in TERMINAL:
             self._remember(saved)
         return saved

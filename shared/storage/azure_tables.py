@@ -154,25 +154,26 @@ class AzureTable:
         limits.check_page(size)
         return self._page(odata.row_filter(partition, start, before), None, size, after)
 
-    def transact(self, partition: str, operations: Sequence[Operation]) -> None:
+    def transact(self, partition: str, operations: Sequence[Operation]) -> Sequence[str]:
         limits.check_batch(partition, operations)
         write_id = uuid.uuid4().hex
         parts = [_part(partition, operation, write_id) for operation in operations]
 
-        def attempt(_: bool) -> None:
+        def attempt(_: bool) -> Sequence[str]:
             try:
-                self._client.submit_transaction(parts)
+                answers = cast("list[Mapping[str, Any]]", self._client.submit_transaction(parts))
+                return [str(answer.get("etag") or "") for answer in answers]
             except TableTransactionError as error:
                 index = error.index if 0 <= error.index < len(operations) else 0
                 failed = self._refusal(partition, operations[index], error)
                 if failed is None or is_homeless(error):
                     raise
                 if all(self._in_force(partition, operation, write_id) for operation in operations):
-                    return
+                    return [self._etag_now(partition, operation) for operation in operations]
                 raise failed from error
 
         what = self._what("transact", partition, operations[0].key)
-        self.caller.call(what, attempt, create=self._create)
+        return self.caller.call(what, attempt, create=self._create)
 
     def _refusal(
         self, partition: str, operation: Operation, error: TableTransactionError
@@ -199,6 +200,9 @@ class AzureTable:
             return entity.get(limits.WRITE_ID) == write_id
         kept = limits.present(partition, operation.key, operation.values)
         return limits.same_values(_row(entity).values, kept)
+
+    def _etag_now(self, partition: str, operation: Operation) -> str:
+        return "" if isinstance(operation, Delete) else self.get(partition, operation.key).etag
 
     def _own(self, partition: str, key: str, write_id: str) -> Row | None:
         with suppress(RowNotFound):

@@ -106,7 +106,7 @@ class MemoryTable:
         following = continuations.encode(rows[size].partition, rows[size].key) if len(rows) > size else None
         return Page(rows=rows[:size], next=following)
 
-    def transact(self, partition: str, operations: Sequence[Operation]) -> None:
+    def transact(self, partition: str, operations: Sequence[Operation]) -> Sequence[str]:
         limits.check_batch(partition, operations)
         with self.gates.passing("table.transact", self._key(partition, operations[0].key)), self.lock:
             rows = self._rows(partition)
@@ -119,9 +119,10 @@ class MemoryTable:
                         self._apply(partition, changed, operation)
             except (RowExists, RowNotFound):
                 if all(_in_force(rows, partition, operation) for operation in operations):
-                    return
+                    return [rows[each.key].etag if each.key in rows else "" for each in operations]
                 raise
             self.partitions[partition] = changed
+            return [changed[each.key].etag if each.key in changed else "" for each in operations]
 
     def _apply(self, partition: str, rows: _Partition, change: Insert | Replace | Upsert) -> Row:
         if isinstance(change, Insert) and change.key in rows:

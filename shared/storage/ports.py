@@ -252,11 +252,10 @@ class Table(Protocol):
         """Up to `size` (≤1,000) rows like `query`; `after` is the `next` of the page before."""
         ...
 
-    def transact(self, partition: str, operations: Sequence[Operation]) -> None:
+    def transact(self, partition: str, operations: Sequence[Operation]) -> Sequence[str]:
         """All or nothing in one partition, at most 100 operations and 4 MiB, no key twice. RowExists, RowChanged, RowNotFound.
 
-        One that meets its own earlier success (each row inserted is there with just these values, each one deleted is gone)
-        is a success again; a Replace with an etag never counts as met.
+        The etags of the rows as written, in order; empty for what was deleted.
         """
         ...
 
