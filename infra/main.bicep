@@ -42,6 +42,9 @@ param softDeleteDays int = 14
 @secure()
 param frontEndSecret string = ''
 
+@description('Optional. Where the queries of workspaces with the backend azureMonitor are answered.')
+param azureMonitorEndpoint string = 'https://api.loganalytics.io/v1'
+
 @description('Optional. Tags for every resource.')
 param tags object = {}
 
@@ -103,6 +106,7 @@ module app 'modules/app.bicep' = {
     keyVaultUrl: vault.outputs.uri
     insightsConnectionString: insights.outputs.connectionString
     audience: audience
+    azureMonitorEndpoint: azureMonitorEndpoint
     defaultWorkspace: defaultWorkspace
     instanceMemoryMB: instanceMemoryMB
     maximumInstanceCount: maximumInstanceCount

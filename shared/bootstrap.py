@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from shared.arm.role_assignments import Authorization
     from shared.arm.store import ResourceStore
     from shared.arm.subscriptions import Subscriptions
+    from shared.cloud.azure_monitor import AzureMonitorQueries
     from shared.http.assets import Assets
     from shared.http.pages import Pages
     from shared.identity.access import RoleAssignments
@@ -470,6 +471,7 @@ class Services:
 
     @built_once
     def queries(self) -> LogQueries:
+        from shared.loganalytics.queries.elsewhere import ElsewhereAnswered
         from shared.loganalytics.queries.records import StoredRecords
         from shared.loganalytics.queries.schemas import WorkspaceSchemas
         from shared.loganalytics.queries.service import LogQueries
@@ -480,7 +482,16 @@ class Services:
             processes=self.query_processes,
             clock=self.clock,
             memory_mb=self.settings.query_memory_mb,
+            elsewhere=ElsewhereAnswered(
+                workspace=self.workspaces.by_customer_id, monitor=lambda: self.azure_monitor, clock=self.clock
+            ),
         )
+
+    @built_once
+    def azure_monitor(self) -> AzureMonitorQueries:
+        from shared.cloud.azure_monitor import AzureMonitorQueries
+
+        return AzureMonitorQueries(self.settings.azure_monitor_endpoint, azure_credential(self.settings))
 
     def _stored_function(self, workspace: WorkspaceId, name: str) -> StoredFunction | None:
         return self.saved_searches.function(self.workspaces.by_customer_id(workspace), name)

@@ -65,6 +65,10 @@ class Settings(BaseSettings):
         default=None,
         description="The app registration's client id or App ID URI that Entra tokens must be for.",
     )
+    azure_monitor_endpoint: str = Field(
+        default="https://api.loganalytics.io/v1",
+        description="Where the queries of workspaces with the backend `azureMonitor` are answered.",
+    )
     key_vault_url: str | None = Field(
         default=None,
         description="Key Vault whose key wraps the data keys. Without it a key file in the data folder does.",

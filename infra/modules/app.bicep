@@ -26,6 +26,9 @@ param keyVaultUrl string
 @description('Required. Connection string of Application Insights.')
 param insightsConnectionString string
 
+@description('Required. Where workspaces with the backend azureMonitor are queried.')
+param azureMonitorEndpoint string
+
 @description('Required. Audience of the tokens that are accepted.')
 param audience string
 
@@ -77,6 +80,7 @@ var bundle = {
   OMS_DEFAULT_WORKSPACE: defaultWorkspace
   OMS_ISSUER: 'entra'
   OMS_AUDIENCE: audience
+  OMS_AZURE_MONITOR_ENDPOINT: azureMonitorEndpoint
   OMS_KEY_VAULT_URL: keyVaultUrl
   OMS_APPLICATIONINSIGHTS_CONNECTION_STRING: insightsConnectionString
   OMS_QUERY_PROCESSES: '2'
