@@ -20,7 +20,7 @@ from shared.loganalytics.ingestion.errors import InvalidDataFormat
 from shared.loganalytics.ingestion.shapes import look, observe
 from shared.loganalytics.logstore.frames import check_frame
 from shared.loganalytics.logstore.model import Frame
-from shared.loganalytics.tables.model import LogTable, TooManyColumns
+from shared.loganalytics.tables.model import ColumnTypeConflict, LogTable, TooManyColumns
 from shared.loganalytics.tables.registry import TableRegistry
 from shared.loganalytics.tables.store import TableStore
 from shared.storage.memory import MemoryStorage
@@ -405,3 +405,19 @@ if "OMS_SHARED" in os.environ:
                 sent = sum(value not in (None, "") for value in record.values())
                 assert len(row) - 1 == sent
         assert len(sender.columns) > 200
+
+
+def test_a_declared_column_of_another_type_is_not_filled_with_what_it_cannot_hold(sender: Sender):
+    sender.tables.create(
+        WORKSPACE, "App_CL", [Column(name="n_d", type=KqlType.LONG), Column(name="id_g", type=KqlType.GUID)]
+    )
+    with pytest.raises(ColumnTypeConflict, match="n_d"):
+        sender.send({"n": 1.5})
+    assert sender.send({"id": GUID}) == [{"id_g": GUID}]
+
+
+def test_more_than_500_properties_are_refused_before_they_are_looked_at(sender: Sender):
+    with pytest.raises(InvalidDataFormat, match="501"):
+        sender.send({f"c{n}": n for n in range(501)})
+    assert sender.table is None
+    sender.send({f"c{n}": None for n in range(501)})

@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from shared.kernel.ticks import duration_ticks, ticks_of
-from shared.kql.types import Column
+from shared.kql.types import Column, KqlType
 from shared.loganalytics.ingestion import bodies
 from shared.loganalytics.ingestion.errors import InvalidDataFormat
 from shared.loganalytics.ingestion.shapes import Seen, Text, cut, dashed, look, observe
 from shared.loganalytics.ingestion.suffixes import TYPE, Placement, Suffix, place
 from shared.loganalytics.logstore.model import Frame, FrameColumn
-from shared.loganalytics.tables.model import MAX_COLUMN_NAME, LogTable
+from shared.loganalytics.tables.model import MAX_COLUMN_NAME, MAX_COLUMNS, LogTable
 
 MAX_FIELD_BYTES: Final = 32 * 1024
 OLDEST: Final = timedelta(days=2)
@@ -88,6 +88,11 @@ class _Batch:
 
     def settle_names(self) -> None:
         """Refuse names that cannot be columns, let keys that mean one column be one key, and cut what is too long."""
+        held = sum(bool(seen.kinds) for seen in self.seen.values())
+        if held > MAX_COLUMNS:
+            raise InvalidDataFormat(
+                f"the records have {held} properties; a table has up to {MAX_COLUMNS} columns"
+            )
         spelled: dict[str, list[str]] = {}
         for key in self.seen:
             self._check(key)
@@ -117,11 +122,13 @@ class _Batch:
         for suffix in placement.suffixes:
             name = f"{self.base(key)}_{suffix}"
             known = None if table is None else table.folded.get(name.lower())
+            # A column that somebody declared with another type is refused by `extend`, except that a guid reads a GUID.
+            is_guid = known is not None and known.type is KqlType.GUID and suffix is Suffix.GUID
             made.append(
                 FrameColumn(
                     source=sources.get(suffix, key),
                     name=name if known is None else known.name,
-                    type=TYPE[suffix] if known is None else known.type,
+                    type=KqlType.GUID if is_guid else TYPE[suffix],
                     kinds=frozenset() if suffix in sources else placement.kinds_of(suffix),
                 )
             )

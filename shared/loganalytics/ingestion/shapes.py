@@ -115,11 +115,8 @@ def _look(seen: Seen, values: Sequence[Any], *, longest: int | None) -> None:
         texts = set(values) if len(types) == 1 else {v for v in values if type(v) is str}
         _look_at_texts(seen, texts, longest=longest)
     if longest is not None and not seen.is_too_long and (dict in types or list in types):
-        seen.is_too_long = any(
-            len(orjson.dumps(value)) > longest
-            for value in values
-            if type(value) is dict or type(value) is list
-        )
+        containers: list[Any] = [value for value in values if type(value) is dict or type(value) is list]
+        seen.is_too_long = max(map(len, map(orjson.dumps, containers))) > longest
 
 
 def _look_at_texts(seen: Seen, texts: set[str], *, longest: int | None) -> None:
