@@ -13,19 +13,12 @@ from shared.bootstrap import services
 from shared.http.authorize import header_of
 from shared.http.errors import STATUS, http_errors
 from shared.http.responses import respond
-from shared.identity.local_issuer import InvalidClient, LocalIssuer
+from shared.identity.local_issuer import InvalidClient, LocalIssuer, NoLocalIssuer
 from shared.kernel.errors import Category, OmsError
 
 bp = func.Blueprint()
 
 MAX_FORM_BYTES: Final = 64 * 1024
-
-
-class NoLocalIssuer(OmsError):
-    """This bundle's tokens come from Microsoft Entra."""
-
-    category = Category.NOT_FOUND
-    code = "NotFound"
 
 
 @bp.function_name("management_token_grant")

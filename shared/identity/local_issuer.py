@@ -40,6 +40,17 @@ class InvalidClient(OmsError):
     code = "invalid_client"
 
 
+class NoLocalIssuer(OmsError):
+    """This bundle's tokens come from Microsoft Entra."""
+
+    category = Category.NOT_FOUND
+    code = "NotFound"
+
+
+class UnknownRole(OmsError):
+    code = "RoleDefinitionDoesNotExist"
+
+
 class InvalidScope(OmsError):
     code = "invalid_scope"
 

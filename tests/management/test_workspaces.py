@@ -7,7 +7,7 @@ import pytest
 from shared.arm.resource_ids import parse
 from shared.loganalytics.workspaces.model import Workspace, WorkspaceNotFound
 from shared.loganalytics.workspaces.service import Workspaces
-from tests.management.conftest import SUBSCRIPTION
+from tests.management.suite import SUBSCRIPTION
 
 
 def _default(workspaces: Workspaces) -> Workspace:
