@@ -3,7 +3,7 @@
 import azure.functions as func
 
 from functions.loganalytics import compaction, ingestion, queries
-from functions.management import arm, tokens
+from functions.management import arm, clients, tokens
 from functions.operations import agents, first_start, health, jobs, poison
 from functions.portal import pages, session
 
@@ -14,6 +14,7 @@ for module in (
     ingestion,
     queries,
     arm,
+    clients,
     tokens,
     agents,
     first_start,

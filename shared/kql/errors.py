@@ -1,7 +1,7 @@
 """What a query can be refused for: its syntax, its meaning, or something we do not support; each with its place in the text."""
 
-from difflib import get_close_matches
 from collections.abc import Iterable
+from difflib import get_close_matches
 
 from shared.kernel.errors import OmsError
 
