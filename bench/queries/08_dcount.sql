@@ -1,0 +1,1 @@
+SELECT "AppRoleName", count(DISTINCT "UserId") FROM app GROUP BY ALL

@@ -1,0 +1,1 @@
+SELECT a.h, a.n, b.n FROM (SELECT "AppRoleInstance" AS h, count(*) AS n FROM app WHERE "Level" = 'Error' GROUP BY h) a JOIN (SELECT "Computer" AS h, count(*) AS n FROM syslog WHERE "SeverityLevel" IN ('err', 'crit') GROUP BY h) b ON a.h = b.h

@@ -1,0 +1,1 @@
+SELECT "Properties" ->> '$.region' AS r, count(*) FROM app GROUP BY r
