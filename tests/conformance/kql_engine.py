@@ -1,9 +1,12 @@
 """Our engine as the conformance checker wants it: text in, columns, types and rows out, in an in-memory DuckDB."""
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -20,6 +23,16 @@ _STANDARD = (
     Column(name="Timestamp", type=KqlType.DATETIME),
     Column(name="Type", type=KqlType.STRING),
 )
+
+
+# How the Data Collector API marks a column's type.
+_SUFFIXES = {
+    "_s": KqlType.STRING,
+    "_d": KqlType.REAL,
+    "_b": KqlType.BOOL,
+    "_t": KqlType.DATETIME,
+    "_g": KqlType.GUID,
+}
 
 
 @dataclass(slots=True)
@@ -45,14 +58,23 @@ class LenientCatalog(EmptyCatalog):
 
     names: set[str] = field(default_factory=set[str])
     columns: dict[str, KqlType] = field(default_factory=dict[str, KqlType])
+    standard: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
 
     def table(self, name: str, *, workspace: str | None = None) -> TableSchema | None:
         del workspace
-        if name not in self.names:
+        known = self.standard.get(name)
+        if known is None and name not in self.names:
             return None
-        standard = {column.name for column in _STANDARD}
-        created = [Column(name=each, type=kind) for each, kind in self.columns.items() if each not in standard]
-        return TableSchema(name=name, columns=(*_STANDARD, *created))
+        columns = (
+            [Column(name=each, type=KqlType(kind)) for each, kind in known.items()] if known else list(_STANDARD)
+        )
+        # DuckDB's names do not know case.
+        taken = {column.name.lower() for column in columns}
+        for each, kind in self.columns.items():
+            if each.lower() not in taken:
+                taken.add(each.lower())
+                columns.append(Column(name=each, type=kind))
+        return TableSchema(name=name, columns=columns)
 
     def table_names(self, *, workspace: str | None = None) -> Sequence[str]:
         del workspace
@@ -73,6 +95,14 @@ def _value(value: Any, kind: KqlType) -> Any:
             return str(value)
         case _:
             return value
+
+
+@cache
+def _schemas() -> dict[str, dict[str, str]]:
+    """The standard tables' columns, where that knowledge is at hand."""
+    shared = os.environ.get("OMS_SHARED", "../shared")
+    path = Path(shared) / "loganalytics" / "table_schemas.json"
+    return json.loads(path.read_text()) if path.exists() else {}
 
 
 def execute(connection: duckdb.DuckDBPyConnection, translation: Translation) -> list[tuple[list[str], list[str], list[list[Any]]]]:
@@ -122,7 +152,7 @@ class Engine:
 
     def check(self, query: str) -> None:
         """Parse, bind, translate and run on empty tables; tables and columns that are unknown are created."""
-        catalog = LenientCatalog()
+        catalog = LenientCatalog(standard=_schemas())
         for _ in range(500):
             try:
                 translation = translate(query, catalog=catalog, now_ticks=NOW, probe=lambda _asked: self._invented(catalog))
@@ -140,9 +170,10 @@ class Engine:
         return [[name, "DYNAMIC"] for name in catalog.columns]
 
     def _learn(self, catalog: LenientCatalog, error: KqlSemanticError) -> bool:
-        if "'" not in error.bare:
-            return False
-        name = error.bare.split("'")[1]
+        name = (error.bare.split("'") + [""])[1]
+        if error.bare.startswith(("No table matches", "There is no table")) and not catalog.names:
+            catalog.names.add("Heartbeat")
+            return True
         if error.bare.startswith("Failed to resolve table") and name not in catalog.names:
             catalog.names.add(name)
             return True
@@ -150,6 +181,6 @@ class Engine:
         if error.bare.startswith(asks) or " has no column '" in error.bare:
             name = error.bare.rsplit("'", 2)[1] if " has no column '" in error.bare else name
             if name not in catalog.columns and catalog.names:
-                catalog.columns[name] = KqlType.DYNAMIC
+                catalog.columns[name] = _SUFFIXES.get(name[-2:], KqlType.DYNAMIC)
                 return True
         return False

@@ -55,6 +55,8 @@ def expanded(
         if bound.type is not T.DYNAMIC:
             ctx.fail(f"mv-expand takes a dynamic value, not one of type {bound.type}.", item)
         name = item.name or implied(item.value) or f"Column{number}"
+        if bound.columns != {bound.sql}:  # its elements are looked at in several places
+            bound = scalars.hoist(bound)
         sources.append((name, item.to or T.DYNAMIC, bound))
     base = scalars.prepared
     taken = base.taken() | {ref.lower() for ref, _ in scalars.hoisted}

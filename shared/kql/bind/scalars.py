@@ -11,7 +11,7 @@ from shared.kql.errors import nearest
 from shared.kql.functions import REFUSED
 from shared.kql.functions.build import convert, literal, quote, result
 from shared.kql.functions.registry import ArgumentRefused, Bound, Function, FunctionKind
-from shared.kql.plan.nodes import SelectNode
+from shared.kql.plan.nodes import SUBQUERY, SelectNode
 from shared.kql.syntax import ast
 from shared.kql.types import KqlType
 
@@ -72,6 +72,17 @@ class ScalarBinder:
         ref = self.fresh(f"${self.ctx.serial()}")
         self.hoisted.append((ref, bound))
         return Bound(sql=ref, type=bound.type, columns=frozenset((ref,)))
+
+    def once(self, bound: Bound) -> Bound:
+        """The value, in a column of its own if it is long and reads the row: it may be used many times."""
+        reads_row = any(not ref.startswith(SUBQUERY) for ref in bound.columns)
+        if self.relation is None or not reads_row or is_atomic(bound) or self.gathered_any(bound):
+            return bound
+        return self.hoist(bound)
+
+    def gathered_any(self, bound: Bound) -> bool:
+        """Whether it reads an aggregate, which is not there below the grouping."""
+        return any(ref in bound.columns for ref, _ in self.gathered.values())
 
     @property
     def prepared(self) -> Relation:
@@ -438,7 +449,7 @@ class ScalarBinder:
         if node.name in ("not",) and filtering and len(node.arguments) == 1:
             inner = self.condition(node.arguments[0], filtering=False)
             return result(f"NOT {inner.sql}", T.BOOL, (inner,))
-        args = [self.bind(argument) for argument in self.spread(node, function)]
+        args = [self.bind(self.plain(argument)) for argument in self.spread(node, function)]
         if function.kind is FunctionKind.WINDOW:
             return self.window(node, function, args)
         if node.name == "ingestion_time" and self.relation is not None:
@@ -462,6 +473,12 @@ class ScalarBinder:
                 for each in (columns if isinstance(argument, ast.Star) else [argument])
             ]
         return arguments
+
+    def plain(self, argument: ast.Expr) -> ast.Expr:
+        """`f(a = 1)`: a condition where `a` is a column, otherwise an argument that was given a name."""
+        if isinstance(argument, ast.Named) and len(argument.names) == 1 and argument.names[0] not in self.row:
+            return argument.value
+        return argument
 
     def emit(self, node: ast.Call, function: Function, args: Sequence[Bound]) -> Bound:
         self.check(node, function, args)

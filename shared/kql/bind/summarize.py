@@ -203,12 +203,6 @@ class Groups:
         for name, bound, _ in self.outputs:
             used = [col.name for col in columns]
             if name in used:
-                if (
-                    named
-                    and any(each.name == name for each in self.keys) is False
-                    and name in [n for n, _, also in self.outputs if also]
-                ):
-                    pass
                 name = unique_name(name, used)
             passing = bound.columns == {bound.sql} and bound.sql in items
             ref = bound.sql if passing else fresh_ref(name, taken)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from shared.kql.bind.context import Context
-from shared.kql.bind.scalars import ScalarBinder, is_atomic
+from shared.kql.bind.scalars import ScalarBinder
 from shared.kql.bind.scope import (
     Binding,
     Col,
@@ -139,8 +139,8 @@ class Binder:
         else:
             binder = scalars or ScalarBinder(self, env)
             bound = binder.bind(value)
-            if scalars is not None and bound.columns and not is_atomic(bound):
-                bound = scalars.hoist(bound)
+            if scalars is not None:
+                bound = scalars.once(bound)
             env.names[statement.name] = ScalarLet(bound)
 
     # Tables -------------------------------------------------------------------------------------------------------
@@ -421,13 +421,8 @@ class Binder:
             else:
                 binder = scalars or ScalarBinder(self, env)
                 value = self._typed(binder.bind(argument), parameter, argument)
-                if (
-                    scalars is not None
-                    and scalars.relation is not None
-                    and value.columns
-                    and not is_atomic(value)
-                ):
-                    value = scalars.hoist(value)
+                if scalars is not None:
+                    value = scalars.once(value)
                 inner.names[parameter.name] = ScalarLet(value)
         return inner
 

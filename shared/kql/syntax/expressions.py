@@ -38,7 +38,7 @@ _STRING_OPS: Final = {
 _LIST_OPS: Final = {"in", "!in", "in~", "!in~", "has_any", "has_all"}
 _COMPARISONS: Final = {"==", "!=", "<>", "<", "<=", ">", ">=", "=~", "!~"}
 OR, AND, COMPARE, ADD, MULTIPLY, UNARY = 1, 2, 3, 4, 5, 6
-_TABULAR_CALLS: Final = {"datatable", "externaldata"}
+_TABULAR_CALLS: Final = {"datatable", "externaldata", "external_data"}
 _HEADS: Final = {"print", "union", "search", "find", "evaluate"}
 
 
@@ -51,6 +51,10 @@ class ExpressionParser(Cursor):
     """In `search`, `column:"x"` is a condition."""
 
     def pipeline_tail(self, source: Expr | None, start: int) -> ast.Pipeline:
+        raise AssertionError("the tabular parser provides this")
+
+    def table_literal(self) -> Expr:
+        """`datatable` or `externaldata`, without what is piped after it."""
         raise AssertionError("the tabular parser provides this")
 
     def tabular_head(self) -> Expr | None:
@@ -306,9 +310,7 @@ class ExpressionParser(Cursor):
             self.need_punct(")")
             return ast.TypeOf(found, span=self.span_from(token.start))
         if word in _TABULAR_CALLS and self.is_punct("(", 1):
-            head = self.tabular_head()
-            if head is not None:
-                return head
+            return self.table_literal()
         self.advance()
         if self.is_punct("("):
             return ast.Call(word, self.arguments(), span=self.span_from(token.start))

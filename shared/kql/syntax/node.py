@@ -53,7 +53,7 @@ class Node(metaclass=NodeType):
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and all(
-            getattr(self, field) == getattr(other, field) for field in self._fields
+            _same(getattr(self, field), getattr(other, field)) for field in self._fields
         )
 
     def __hash__(self) -> int:
@@ -62,6 +62,10 @@ class Node(metaclass=NodeType):
     def __repr__(self) -> str:
         inside = ", ".join(f"{field}={getattr(self, field)!r}" for field in self._fields)
         return f"{type(self).__name__}({inside})"
+
+
+def _same(one: object, other: object) -> bool:
+    return one == other or (one != one and other != other)  # noqa: PLR0124  NaN is NaN in a tree
 
 
 _set_span: Final = Node.__dict__["span"].__set__

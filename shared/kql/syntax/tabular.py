@@ -59,17 +59,17 @@ class TabularParser(ExpressionParser):
             and not self.is_word("count")
         )
 
+    def table_literal(self) -> Expr:
+        return self._datatable() if self.token.text == "datatable" else self._external_data()
+
     def tabular_head(self) -> Expr | None:
         token = self.token
         if token.kind is not TokenKind.NAME:
             return None
         after = self.peek()
         word = token.text
-        if word == "datatable" and after.text == "(":
-            found: Expr = self._datatable()
-            return self.pipeline_tail(found, token.start) if self.is_punct("|") else found
-        if word in ("externaldata", "external_data") and after.text == "(":
-            found = self._external_data()
+        if word in ("datatable", "externaldata", "external_data") and after.text == "(":
+            found = self.table_literal()
             return self.pipeline_tail(found, token.start) if self.is_punct("|") else found
         starts = (
             word in ("print", "union", "search", "find")
@@ -354,8 +354,7 @@ class TabularParser(ExpressionParser):
             return self.name_or_pattern()
         if token.kind is TokenKind.NAME and after.text == "*" and after.start == token.end:
             return self.name_or_pattern()
-        head = self.tabular_head() if token.text in ("datatable", "externaldata") else None
-        return head or self.postfix()
+        return self.postfix()
 
     def join(self) -> ast.Join:
         token = self.advance()
