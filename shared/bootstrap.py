@@ -40,10 +40,11 @@ if TYPE_CHECKING:
     from shared.loganalytics.datacollectionrules.service import DataCollectionRules
     from shared.loganalytics.ingestion.accounting import Accounting
     from shared.loganalytics.ingestion.collector import DataCollector
-    from shared.loganalytics.ingestion.ports import RuleDirectory, WorkspaceDirectory
+    from shared.loganalytics.ingestion.ports import RuleDirectory, TransformRunner, WorkspaceDirectory
     from shared.loganalytics.ingestion.quota import DailyCap
     from shared.loganalytics.ingestion.records import RecordWriter
     from shared.loganalytics.ingestion.upload import LogsIngestion
+    from shared.loganalytics.logstore.frames import StagedFrame
     from shared.loganalytics.logstore.jobs import Maintenance
     from shared.loganalytics.logstore.model import WorkspaceId
     from shared.loganalytics.logstore.store import LogStore
@@ -447,6 +448,24 @@ class Services:
             cap=self.daily_cap,
             access=self.identity.access,
             clock=self.clock,
+            transforms=self.transforms,
+        )
+
+    @built_once
+    def transforms(self) -> TransformRunner:
+        """Transformations of data collection rules, in the processes that answer queries."""
+        from shared.loganalytics.ingestion.transforms import Transforms
+
+        def write(frames: Sequence[StagedFrame], path: Path, workspace: WorkspaceId) -> None:
+            self.log_store.converter.to_parquet(
+                frames, path, workspace=workspace, table="source", form="tail"
+            )
+
+        return Transforms(
+            processes=self.query_processes,
+            write=write,
+            folder=self.settings.data_dir / "transforms",
+            memory_mb=self.settings.query_memory_mb,
         )
 
     @built_once

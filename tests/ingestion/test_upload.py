@@ -239,7 +239,10 @@ def test_a_rule_may_pass_its_source_on_unchanged(world: World, transform: str | 
 @pytest.mark.parametrize(
     ("code", "change"),
     [
-        ("TransformNotSupported", {"transform": "source | where a > 1"}),
+        ("InvalidTransformQuery", {"transform": "source | whre a > 1"}),
+        ("InvalidTransformQuery", {"transform": "source | where nope > 1"}),
+        ("InvalidTransformQuery", {"transform": "Heartbeat"}),
+        ("InvalidTransformQuery", {"transform": "workspace('x').source"}),
         ("InvalidStream", {"output": "Custom-Gone_CL"}),
         ("InvalidStream", {"output": None}),
         ("InvalidDataCollectionRule", {"column_type": "blob"}),
@@ -249,6 +252,40 @@ def test_a_rule_that_cannot_be_followed_says_so(world: World, code: str, change:
     world.tables.create(FABRIKAM, "Out_CL", [Column(name="a", type=KqlType.INT)])
     make_rule(world, **change)
     assert refused(world, [{"a": 1}], stream="Custom-In", rule=MADE_RULE).code == code
+
+
+def test_a_rules_transformation_filters_computes_and_renames(world: World):
+    world.tables.create(
+        FABRIKAM,
+        "Out_CL",
+        [
+            Column(name="Double", type=KqlType.LONG),
+            Column(name="Text", type=KqlType.STRING),
+            Column(name="Bag", type=KqlType.DYNAMIC),
+        ],
+    )
+    make_rule(
+        world,
+        transform="source | where a > 1 | project TimeGenerated, Double = a * 2, Text = toupper(b), Bag = pack('k', a), Gone = 1",
+    )
+    records = [{"a": n, "b": "it's", "TimeGenerated": f"2026-11-22T10:00:0{n}.1234567Z"} for n in range(4)]
+    world.upload(records, stream="Custom-In", rule=MADE_RULE, headers={"x-ms-client-request-id": "1"})
+    world.upload(records, stream="Custom-In", rule=MADE_RULE, headers={"x-ms-client-request-id": "1"})
+    assert [
+        (row["TimeGenerated"], row["Double"], row["Text"], row["Bag"])
+        for row in world.rows("Out_CL", FABRIKAM)
+    ] == [
+        ("2026-11-22T10:00:02.1234567Z", 4, "IT'S", '{"k":2}'),
+        ("2026-11-22T10:00:03.1234567Z", 6, "IT'S", '{"k":3}'),
+    ]
+
+
+def test_a_transformation_that_keeps_nothing_writes_nothing(world: World):
+    world.tables.create(FABRIKAM, "Out_CL", [Column(name="a", type=KqlType.INT)])
+    make_rule(world, transform="source | where a > 100")
+    before = world.stored()
+    world.upload([{"a": 1}], stream="Custom-In", rule=MADE_RULE)
+    assert world.stored() == before
 
 
 def test_a_stream_that_a_made_rule_does_not_have_is_refused(world: World):

@@ -4,7 +4,7 @@ import base64
 import shutil
 import tempfile
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -28,9 +28,13 @@ from shared.loganalytics.ingestion.directory import RulesWithDefaults
 from shared.loganalytics.ingestion.ports import IngestionWorkspace, RuleDocument
 from shared.loganalytics.ingestion.quota import DailyCap
 from shared.loganalytics.ingestion.records import RecordWriter
+from shared.loganalytics.ingestion.transforms import Transforms
 from shared.loganalytics.ingestion.upload import LogsIngestion, Upload
+from shared.loganalytics.logstore.frames import StagedFrame
 from shared.loganalytics.logstore.model import Commit, Frame, WorkspaceId
 from shared.loganalytics.logstore.store import LogStore
+from shared.loganalytics.queries.model import Execution, Outcome
+from shared.loganalytics.queries.processes import QueryProcesses
 from shared.loganalytics.tables.registry import TableRegistry
 from shared.loganalytics.tables.store import TableStore
 from shared.storage.memory import MemoryStorage
@@ -104,6 +108,16 @@ class Gate:
 
 
 @dataclass
+class _Late:
+    """Starts the child processes when a transformation first wants one."""
+
+    processes: Callable[[], QueryProcesses]
+
+    def run(self, execution: Execution, *, caller: str, seconds: float) -> Outcome:
+        return self.processes().run(execution, caller=caller, seconds=seconds)
+
+
+@dataclass
 class World:
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="oms-ingestion-")))
     clock: ManualClock = field(default_factory=lambda: ManualClock(NOON))
@@ -155,6 +169,27 @@ class World:
             cap=self.cap,
             access=Roles(),
             clock=self.clock,
+            transforms=self.transforms,
+        )
+
+    @cached_property
+    def processes(self) -> QueryProcesses:
+        processes = QueryProcesses(size=1, memory_mb=512)
+        weakref.finalize(self, processes.close)
+        return processes
+
+    @cached_property
+    def transforms(self) -> Transforms:
+        def write(frames: Sequence[StagedFrame], path: Path, workspace: WorkspaceId) -> None:
+            self.gate.store.converter.to_parquet(
+                frames, path, workspace=workspace, table="source", form="tail"
+            )
+
+        return Transforms(
+            processes=_Late(lambda: self.processes),
+            write=write,
+            folder=self.folder / "transforms",
+            memory_mb=512,
         )
 
     @cached_property

@@ -94,7 +94,7 @@ class InvalidRule(OmsError):
 
 
 class TransformNotSupported(OmsError):
-    """A data flow's transformKql that is more than `source`."""
+    """A data flow's transformKql that is more than `source`, where no query can run."""
 
     code = "TransformNotSupported"
 

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 from shared.identity.model import Principal
 from shared.identity.shared_keys import KeyPair
+from shared.kql.types import KqlType
 from shared.loganalytics.logstore.model import Commit, Frame, Usage, WorkspaceId
 
 
@@ -65,6 +67,20 @@ class LogAppender(Protocol):
 
 class AccessPolicy(Protocol):
     def allows(self, principal: Principal, action: str, scope: str) -> bool: ...
+
+
+class TransformRunner(Protocol):
+    def run(
+        self,
+        transform: str,
+        *,
+        columns: Mapping[str, KqlType],
+        records: Sequence[dict[str, Any]],
+        received: datetime,
+        workspace: WorkspaceId,
+    ) -> list[dict[str, Any]]:
+        """What KQL over `source` makes of a stream's records."""
+        ...
 
 
 class VolumeLedger(Protocol):

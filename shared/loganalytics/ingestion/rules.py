@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from shared.kql.types import KqlType
-from shared.loganalytics.ingestion.errors import InvalidRule, InvalidStream, TransformNotSupported
+from shared.loganalytics.ingestion.errors import InvalidRule, InvalidStream
 from shared.loganalytics.ingestion.ports import RuleDocument
 
 CUSTOM: Final = "Custom-"
@@ -24,7 +24,7 @@ _DECLARED: Final[Mapping[str, KqlType]] = {
     "datetime": KqlType.DATETIME,
     "guid": KqlType.GUID,
 }
-_UNCHANGED: Final = re.compile(r"\s*source\s*;?\s*", re.IGNORECASE)
+_UNCHANGED: Final = re.compile(r"(source\s*;?)?", re.IGNORECASE)
 _STREAM: Final = re.compile(r"(Custom|Microsoft)-[A-Za-z0-9_][A-Za-z0-9_.-]{0,200}")
 
 
@@ -38,15 +38,19 @@ class Destination:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """One way of a stream's records. `columns` are the stream's, None where it is as wide as its table."""
+    """One way of a stream's records. `columns` are the stream's, None where it is as wide as its table.
+
+    `transform` is KQL over `source`, '' where records go on as they are.
+    """
 
     destination: Destination
     table: str
     columns: Mapping[str, KqlType] | None
+    transform: str = ""
 
 
 def routes(rule: RuleDocument, stream: str) -> Sequence[Route]:
-    """The ways of a stream through the rule. InvalidStream if it has none; InvalidRule, TransformNotSupported."""
+    """The ways of a stream through the rule. InvalidStream if it has none; InvalidRule."""
     if _STREAM.fullmatch(stream) is None:
         raise _unknown(stream)
     if rule.default_for is not None:
@@ -56,16 +60,20 @@ def routes(rule: RuleDocument, stream: str) -> Sequence[Route]:
             )
         ]
     found = [
-        Route(destination=destination, table=table, columns=_columns(rule, stream))
+        Route(
+            destination=destination,
+            table=_output(flow, stream),
+            columns=_columns(rule, stream),
+            transform=_transform(flow),
+        )
         for flow in _objects(rule, "dataFlows")
         if stream in _texts(flow.get("streams"))
-        for table in [_output(flow, stream)]
         for destination in _destinations(rule, flow)
     ]
     if not found:
         raise _unknown(stream)
-    # Two flows may lead to one table; its records go there once.
-    once = {(route.destination, route.table): route for route in found}
+    # Two flows may be alike; records go each way once.
+    once = {(route.destination, route.table, route.transform): route for route in found}
     return list(once.values())
 
 
@@ -83,14 +91,13 @@ def _table_of(stream: str) -> str:
 
 
 def _output(flow: Mapping[str, Any], stream: str) -> str:
-    transform = flow.get("transformKql")
-    if transform and _UNCHANGED.fullmatch(str(transform)) is None:
-        raise TransformNotSupported(
-            f"The stream {stream} has a transformKql other than 'source', which is not supported.",
-            target="transformKql",
-        )
     output = flow.get("outputStream")
     return _table_of(str(output) if output else stream)
+
+
+def _transform(flow: Mapping[str, Any]) -> str:
+    text = str(flow.get("transformKql") or "").strip()
+    return "" if _UNCHANGED.fullmatch(text) else text
 
 
 def _columns(rule: RuleDocument, stream: str) -> Mapping[str, KqlType] | None:

@@ -22,6 +22,7 @@ from shared.loganalytics.ingestion.errors import (
     MissingApiVersionParameter,
     RuleAccessDenied,
     RuleNotFound,
+    TransformNotSupported,
     UnsupportedContentEncoding,
 )
 from shared.loganalytics.ingestion.inflate import BodyTooLarge, BodyUnreadable
@@ -31,6 +32,7 @@ from shared.loganalytics.ingestion.ports import (
     LogAppender,
     RuleDirectory,
     RuleDocument,
+    TransformRunner,
     WorkspaceDirectory,
 )
 from shared.loganalytics.ingestion.quota import DailyCap
@@ -75,6 +77,7 @@ class LogsIngestion:
     cap: DailyCap
     access: AccessPolicy
     clock: Clock
+    transforms: TransformRunner | None = None
 
     def take(self, upload: Upload, principal: Principal) -> None:
         """Check an upload from the outside in (version, rule, access, stream, size, body), and keep its records.
@@ -97,8 +100,27 @@ class LogsIngestion:
         for target in targets:
             if target.table.billable:
                 self.cap.check(target.workspace)
-        for target in targets if records else ():
-            self._keep(upload, target, records)
+        # All ways are worked out before the first record is kept.
+        kept = [(target, self._transformed(target, records)) for target in targets if records]
+        for target, transformed in kept:
+            if transformed:
+                self._keep(upload, target, transformed)
+
+    def _transformed(self, target: _Target, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        route = target.route
+        if not route.transform:
+            return records
+        if self.transforms is None:
+            raise TransformNotSupported(
+                "A transformKql other than 'source' is not supported here.", target="transformKql"
+            )
+        return self.transforms.run(
+            route.transform,
+            columns=route.columns or {each.name: each.type for each in target.table.columns},
+            records=records,
+            received=self.clock.now(),
+            workspace=target.workspace.id,
+        )
 
     def _keep(self, upload: Upload, target: _Target, records: list[dict[str, Any]]) -> None:
         workspace = target.workspace
@@ -106,7 +128,7 @@ class LogsIngestion:
             DeclaredLog(
                 table=target.table,
                 records=records,
-                declared=target.route.columns,
+                declared=None if target.route.transform else target.route.columns,
                 constants=standard_constants(
                     workspace.id,
                     target.table.name,
@@ -153,7 +175,9 @@ def _request_id(upload: Upload, target: _Target) -> bytes | None:
     if not client:
         return None
     # The body is part of it: the chunks of one client operation may share an id.
-    cause = "\x1f".join((upload.rule.lower(), upload.stream, target.table.name, client))
+    cause = "\x1f".join(
+        (upload.rule.lower(), upload.stream, target.table.name, target.route.transform, client)
+    )
     return hashlib.sha256(cause.encode() + b"\n" + hashlib.sha256(upload.body).digest()).digest()
 
 
