@@ -298,12 +298,14 @@ def peers() -> list[Figures]:
 def main() -> None:
     logging.disable(logging.CRITICAL)
     print(f"Goal 11: {JOBS} jobs that do nothing")
-    with Azurite.start() as azurite:
-        with AzureStorage.from_connection_string(azurite.connection_string) as storage:
-            # Before and after, for other work on the machine comes and goes.
-            before = bare(storage, "bare-before")
-            ours = engine(storage)
-            after = bare(storage, "bare-after")
+    with (
+        Azurite.start() as azurite,
+        AzureStorage.from_connection_string(azurite.connection_string) as storage,
+    ):
+        # Before and after, for other work on the machine comes and goes.
+        before = bare(storage, "bare-before")
+        ours = engine(storage)
+        after = bare(storage, "bare-after")
     plain = Figures(
         name="bare Azurite poller",
         rate=statistics.mean([before.rate, after.rate]),
