@@ -6,7 +6,7 @@ from functools import wraps
 from types import MappingProxyType
 from typing import Any, Final, Protocol
 
-from shared.kql.natives import hashing, network, series, text
+from shared.kql.natives import decompose, hashing, network, series, text
 
 
 class Registrar(Protocol):
@@ -86,7 +86,7 @@ NATIVE: Final[Mapping[str, NativeFunction]] = _table(
     _native("kqln_ipv4_cidrs", network.ipv4_range_to_cidrs, "VARCHAR VARCHAR", "VARCHAR"),
     *(
         _native(f"kqln_{name}", function, parameters, returns)
-        for name, (function, parameters, returns) in series.FUNCTIONS.items()
+        for name, (function, parameters, returns) in (*series.FUNCTIONS.items(), *decompose.FUNCTIONS.items())
     ),
 )
 

@@ -108,3 +108,20 @@ def test_series_statistics():
     assert stats["stdev"] == pytest.approx(math.sqrt(50))
     assert call("series_fit_line", dynamic([1, 2, 4, 8])) == pytest.approx(0.92)
     assert call("series_dot_product", dynamic([1, 2, 4]), dynamic([4, 2, 1])) == 12.0
+
+
+def test_what_stands_out_of_the_season_is_flagged():
+    season = [phase + at * 7 % 5 / 10 for at, phase in enumerate([1, 20, 3, 40] * 10)]
+    season[22] += 20
+    flags = call("series_decompose_anomalies", dynamic(season), columns=True)
+    assert [at for at, flag in enumerate(flags) if flag] == [22]
+    assert call("series_decompose", dynamic([1, 2, 3] * 4), long(3)) == pytest.approx([1, 2, 3] * 4)
+    forecast = call("series_decompose_forecast", dynamic([*[1, 2, 3] * 4, 0, 0, 0]), long(3), long(3))
+    assert forecast[-3:] == pytest.approx([1, 2, 3])
+
+
+def test_noise_scores_by_its_distance_from_the_middle_eighty_percent():
+    series = [*range(-10, 11), 30]
+    flags = call("series_decompose_anomalies", dynamic(series), real(1.5), long(0), text("none"))
+    assert flags[-1] == 1
+    assert sum(map(abs, flags)) == 1

@@ -46,8 +46,7 @@ REFUSED: Final[Mapping[str, str]] = MappingProxyType(
                 ),
                 *_because(
                     _MODEL,
-                    "series_fit_2lines series_fit_2lines_dynamic series_fit_poly series_decompose"
-                    " series_decompose_forecast series_periods_detect series_periods_validate series_outliers"
+                    "series_fit_2lines series_fit_2lines_dynamic series_fit_poly series_periods_detect series_periods_validate series_outliers"
                     " series_fft series_ifft series_mv_ee_anomalies_fl welch_test beta_cdf beta_inv beta_pdf",
                 ),
                 *_because(

@@ -11,7 +11,10 @@ from shared.kql.functions.build import (
     DYNAMIC,
     DYNAMICS,
     LONG,
+    NUMBERS,
     REAL,
+    STRING,
+    TEXTS,
     WHOLES,
     by_native,
     convert,
@@ -55,11 +58,11 @@ def _padded(emit: Emit, *defaults: Bound) -> Emit:
     return padded
 
 
-def component(bag: str, name: str, kind: KqlType) -> Emit:
-    """One of the values that a `…_dynamic` function puts into its bag."""
+def component(name: str, kind: KqlType, bag: Emit) -> Emit:
+    """One of the values in the bag that another emitter makes."""
 
     def emit(emission: Emission, args: Sequence[Bound]) -> Bound:
-        found = by_native(f"kqln_{bag}", DYNAMIC, DYNAMIC)(emission, args)
+        found = bag(emission, args)
         part = expand(emission, f"json_extract({{0}}, '$.{name}')", DYNAMIC, found)
         return convert(emission, part, kind)
 
@@ -84,12 +87,34 @@ STATS: Final = (
     ("variance", REAL),
 )
 
+_STATS_BAG: Final = by_native("kqln_series_stats_dynamic", DYNAMIC, DYNAMIC)
+_FIT_LINE_BAG: Final = by_native("kqln_series_fit_line_dynamic", DYNAMIC, DYNAMIC)
+_DECOMPOSED: Final = _padded(
+    by_native("kqln_series_decompose", DYNAMIC, DYNAMIC, LONG, STRING, LONG),
+    literal(-1, LONG),
+    literal("avg", STRING),
+    literal(0, LONG),
+)
+_ANOMALIES: Final = _padded(
+    by_native("kqln_series_decompose_anomalies", DYNAMIC, DYNAMIC, REAL, LONG, STRING, LONG, STRING),
+    literal(1.5, REAL),
+    literal(-1, LONG),
+    literal("avg", STRING),
+    literal(0, LONG),
+    literal("ctukey", STRING),
+)
+
 # Functions that yield several columns: what each is called behind the function and its argument, and its emitter.
 TUPLES: Final[Mapping[str, Sequence[tuple[str, Emit]]]] = MappingProxyType(
     {
-        "series_stats": [(name, component("series_stats_dynamic", name, kind)) for name, kind in STATS],
-        "series_fit_line": [
-            (name, component("series_fit_line_dynamic", name, kind)) for name, kind in FIT_LINE
+        "series_stats": [(name, component(name, kind, _STATS_BAG)) for name, kind in STATS],
+        "series_fit_line": [(name, component(name, kind, _FIT_LINE_BAG)) for name, kind in FIT_LINE],
+        "series_decompose": [
+            (name, component(name, DYNAMIC, _DECOMPOSED))
+            for name in ("baseline", "seasonal", "trend", "residual")
+        ],
+        "series_decompose_anomalies": [
+            (name, component(name, DYNAMIC, _ANOMALIES)) for name in ("ad_flag", "ad_score", "baseline")
         ],
     }
 )
@@ -193,13 +218,56 @@ FUNCTIONS: Final = (
         "The mean of each phase of the period, repeated along the series. The period must be given.",
         by_native("kqln_series_seasonal", DYNAMIC, DYNAMIC, LONG),
     ),
+    scalar(
+        "series_decompose",
+        [
+            _SERIES,
+            parameter("seasonality", WHOLES, optional=True),
+            parameter("trend", TEXTS, optional=True),
+            parameter("test_points", WHOLES, optional=True),
+        ],
+        "the columns baseline, seasonal, trend, residual",
+        "The series as season, trend and rest. A period of its own (-1) is the strongest peak of the autocorrelation.",
+        component("baseline", DYNAMIC, _DECOMPOSED),
+    ),
+    scalar(
+        "series_decompose_anomalies",
+        [
+            _SERIES,
+            parameter("threshold", NUMBERS, optional=True),
+            parameter("seasonality", WHOLES, optional=True),
+            parameter("trend", TEXTS, optional=True),
+            parameter("test_points", WHOLES, optional=True),
+            parameter("AD_method", TEXTS, optional=True),
+        ],
+        "the columns ad_flag, ad_score, baseline",
+        "Which points stand out of season and trend. A period of its own (-1) is the strongest peak of the autocorrelation.",
+        component("ad_flag", DYNAMIC, _ANOMALIES),
+    ),
+    scalar(
+        "series_decompose_forecast",
+        [
+            _SERIES,
+            parameter("points", WHOLES),
+            parameter("seasonality", WHOLES, optional=True),
+            parameter("trend", TEXTS, optional=True),
+        ],
+        "dynamic",
+        "Season and trend, learnt without the last points and drawn over them.",
+        _padded(
+            by_native("kqln_series_decompose_forecast", DYNAMIC, DYNAMIC, LONG, LONG, STRING),
+            NO_VALUE,
+            literal(-1, LONG),
+            literal("linefit", STRING),
+        ),
+    ),
     _one("series_stats_dynamic", "Least, greatest, mean, deviation and more, in a bag."),
     scalar(
         "series_stats",
         [_SERIES],
         "the columns min, min_idx, max, max_idx, avg, stdev, variance",
         "Least, greatest, mean and deviation of the series.",
-        component("series_stats_dynamic", "min", REAL),
+        component("min", REAL, _STATS_BAG),
     ),
     _one("series_fit_line_dynamic", "The line of least squares, in a bag."),
     scalar(
@@ -207,6 +275,6 @@ FUNCTIONS: Final = (
         [_SERIES],
         "the columns rsquare, slope, variance, rvariance, interception, line_fit",
         "The line of least squares.",
-        component("series_fit_line_dynamic", "rsquare", REAL),
+        component("rsquare", REAL, _FIT_LINE_BAG),
     ),
 )
