@@ -21,6 +21,7 @@ from shared.kql.syntax.expressions import read_literal
 from shared.kql.syntax.parser import Parser, parse_query
 from shared.kql.translation import ResultTable, Translation
 from shared.kql.types import SQL_TYPE, Column, KqlType
+from shared.kernel.errors import OmsError
 
 
 Probe = Callable[[Translation], Sequence[Sequence[object]]]
@@ -148,3 +149,46 @@ def _written(binder: Binder, relations: list[Relation]) -> Translation:
 def _shown(col: Col) -> str:
     kind = SQL_TYPE[col.type]
     return col.ref if kind != "JSON" else f"{col.ref}::VARCHAR AS {col.ref}"
+
+
+def scope_of(
+    before: str, source: str, *, catalog: Catalog, now_ticks: int
+) -> tuple[Sequence[Col], Sequence[str]]:
+    """For editors: the columns of a tabular text, and the names that the statements before it define.
+
+    Texts that break off or do not bind give what can be had: the columns of the longest part that does.
+    """
+    ctx = Context(
+        before + source,
+        catalog=catalog,
+        now_ticks=now_ticks,
+        default_range=(None, None),
+        registry=REGISTRY,
+        parameters={},
+        may_discover=True,
+    )
+    binder = Binder(ctx, OPERATORS, SOURCES)
+    env = Env()
+    for statement in _parsed(before):
+        try:
+            if isinstance(statement, ast.Let):
+                binder.let(statement, env)
+            elif isinstance(statement, ast.DeclareParameters):
+                _declare(binder, statement, env)
+        except (OmsError, Undiscovered):
+            continue
+    text = source
+    while text.strip(" (\n"):
+        try:
+            tree = Parser(text.strip().removeprefix("(") if text.count("(") > text.count(")") else text).anything()
+            return binder.table(tree, env).columns, list(env.names)
+        except (OmsError, Undiscovered):
+            text = text[: text.rfind("|")] if "|" in text else ""
+    return (), list(env.names)
+
+
+def _parsed(text: str) -> Sequence[ast.Statement]:
+    try:
+        return parse_query(text).statements
+    except OmsError:
+        return ()
