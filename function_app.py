@@ -5,7 +5,7 @@ import azure.functions as func
 from functions.loganalytics import compaction, ingestion, queries
 from functions.management import arm, clients, tokens
 from functions.operations import agents, first_start, health, jobs, poison
-from functions.portal import pages, session
+from functions.portal import logs, pages, session
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
@@ -22,6 +22,7 @@ for module in (
     jobs,
     poison,
     pages,
+    logs,
     session,
 ):
     app.register_functions(module.bp)

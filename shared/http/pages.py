@@ -25,7 +25,7 @@ def policy(nonce: str) -> str:
     """Scripts and styles only from here; the editor's own style element carries the nonce. No inline handler runs."""
     return (
         "default-src 'none'; "
-        f"script-src 'self' 'nonce-{nonce}'; style-src 'self' 'nonce-{nonce}'; img-src 'self' data:; font-src 'self'; "
+        f"script-src 'self'; style-src 'self' 'nonce-{nonce}'; img-src 'self' data:; font-src 'self'; "
         "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     )
 
