@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from shared.jobs.model import Job, JsonObject, Progress
+from shared.jobs.model import JsonObject, Progress
 from shared.kernel.errors import Category, OmsError
 
 if TYPE_CHECKING:
@@ -147,6 +147,3 @@ class JobKinds:
 
     def all(self) -> Mapping[str, JobKind]:
         return dict(self._kinds)
-
-
-NewContext = Callable[[Job], "StepContext"]
