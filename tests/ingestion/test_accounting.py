@@ -7,6 +7,8 @@ import pytest
 from shared.kernel.errors import Category
 from shared.loganalytics.ingestion.errors import QuotaExceeded, UnknownColumn
 from shared.loganalytics.ingestion.quota import RECOUNT_SECONDS, day_of
+from shared.loganalytics.ingestion.system import SystemMetrics
+from shared.loganalytics.logstore.errors import TailLimitExceeded
 from shared.loganalytics.tables.model import TableNotFound
 from tests.ingestion.world import CONTOSO, FABRIKAM, NOON, World
 
@@ -174,4 +176,39 @@ def test_own_records_with_a_misspelt_column_or_table_are_refused(world: World):
         world.records.write(CONTOSO, "AzureDiagnostics", [{"RunbookName": "x"}])
     with pytest.raises(TableNotFound):
         world.records.write(CONTOSO, "Usages", [{"a": 1}])
+    assert world.stored() == []
+
+
+def test_own_metrics_go_to_the_system_workspace_and_tell_nothing_of_it(world: World):
+    metrics = SystemMetrics(world.records, world.tables, lambda: FABRIKAM, "host1", world.clock)
+    metrics.count("bytes in", 10, subject=CONTOSO)
+    metrics.count("bytes in", 2.5, subject=CONTOSO)
+    metrics.count("bytes in", 99, subject=FABRIKAM)
+    assert metrics.flush() == 1
+    assert metrics.flush() == 0
+    (row,) = world.rows("OmsMetrics_CL", FABRIKAM)
+    assert (row["Name"], row["Value"], row["Subject"], row["Instance"]) == (
+        "bytes in",
+        12.5,
+        CONTOSO,
+        "host1",
+    )
+
+
+def test_own_metrics_that_could_not_be_written_are_written_later(world: World):
+    metrics = SystemMetrics(world.records, world.tables, lambda: FABRIKAM, "host1", world.clock)
+    metrics.count("bytes in", 10)
+    world.gate.refuses = TailLimitExceeded("later", retry_after=1)
+    with pytest.raises(TailLimitExceeded):
+        metrics.flush()
+    world.gate.refuses = None
+    metrics.count("bytes in", 1)
+    assert metrics.flush() == 1
+    assert world.rows("OmsMetrics_CL", FABRIKAM)[0]["Value"] == 11.0
+
+
+def test_without_a_system_workspace_nothing_is_counted(world: World):
+    metrics = SystemMetrics(world.records, world.tables, lambda: None, "host1", world.clock)
+    metrics.count("bytes in", 10)
+    assert metrics.flush() == 0
     assert world.stored() == []
