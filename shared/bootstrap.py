@@ -214,18 +214,29 @@ class Services:
         """Every resource type of the bundle: each service's declarations are added here."""
         from shared.arm.groups import resource_groups
         from shared.arm.registry import Registry
+        from shared.loganalytics.logstore.compaction import Compactor
+        from shared.loganalytics.workspaces.erasure import Erasure
         from shared.loganalytics.workspaces.provider import WorkspaceProvider
         from shared.loganalytics.workspaces.table_resources import TableResources
 
         registry = Registry()
+        erasure = Erasure(
+            storage=self.storage,
+            compactor=Compactor(store=self.log_store),
+            tables=self.tables.names,
+        )
         workspaces = WorkspaceProvider(
             workspaces=self.workspaces,
             resources=self.resources,
             usage=self._used_today,
             made=(self._make_default_rule,),
-            gone=(self.data_collection_rules.delete_default, self.tables.forget),
+            gone=(
+                self.data_collection_rules.delete_default,
+                erasure.workspace,
+                self.tables.forget,
+            ),
         )
-        tables = TableResources(workspaces=self.workspaces, registry=self.tables)
+        tables = TableResources(workspaces=self.workspaces, registry=self.tables, erase=erasure.table)
         registry.add(
             resource_groups(),
             *workspaces.types(),

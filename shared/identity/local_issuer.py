@@ -84,6 +84,7 @@ class LocalIssuer:
     new_id: NewId = random_id
     random: Callable[[int], bytes] = token_bytes
     _private: RSAPrivateKey | None = field(default=None, repr=False)
+    _public: jwt.PyJWK | None = None
     _lock: Lock = field(default_factory=Lock)
 
     @property
@@ -161,14 +162,7 @@ class LocalIssuer:
 
     def jwks(self) -> Mapping[str, Any]:
         """The public key, as `/{tenant}/discovery/v2.0/keys` answers."""
-        key = self._key()
-        public: dict[str, Any] = json.loads(RSAAlgorithm.to_jwk(key.public_key()))
-        return {
-            "keys": [
-                {"kty": "RSA", "use": "sig", "alg": ALGORITHM, "kid": _kid(key), "issuer": self.issuer}
-                | {part: public[part] for part in ("n", "e")}
-            ]
-        }
+        return {"keys": [self._jwk()]}
 
     def openid_configuration(self) -> Mapping[str, Any]:
         """What MSAL reads at `/{tenant}/v2.0/.well-known/openid-configuration`."""
@@ -194,12 +188,26 @@ class LocalIssuer:
         )
 
     def key(self, kid: str) -> jwt.PyJWK:
-        for each in self.jwks()["keys"]:
-            if each["kid"] == kid:
-                return jwt.PyJWK(each, algorithm=ALGORITHM)
+        if self._public is None:
+            self._public = jwt.PyJWK(self._jwk(), algorithm=ALGORITHM)
+        if self._public.key_id == kid:
+            return self._public
         raise InvalidAuthenticationToken(
             "the token was signed with a key that its issuer does not list", target="kid"
         )
+
+    def _jwk(self) -> dict[str, Any]:
+        key = self._key()
+        public: dict[str, Any] = json.loads(RSAAlgorithm.to_jwk(key.public_key()))
+        return {
+            "kty": "RSA",
+            "use": "sig",
+            "alg": ALGORITHM,
+            "kid": _kid(key),
+            "issuer": self.issuer,
+            "n": public["n"],
+            "e": public["e"],
+        }
 
     def _audience(self, scope: str) -> str:
         """`https://management.azure.com/.default`, or with two slashes where the resource itself ends in one."""

@@ -38,7 +38,7 @@ class Suite:
             storage=storage,
             app_root=REPO,
             arguments=[
-                *("--port", str(port), "--no-listeners"),
+                *("--port", str(port)),
                 *("--tls-cert", str(certificates.cert), "--tls-key", str(certificates.key)),
             ],
             settings={

@@ -1,6 +1,6 @@
 """A workspace's tables in the management API, over the registry that ingestion and queries use."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol, cast
 
@@ -13,6 +13,7 @@ from shared.arm.resources import Resource, ResourceNotFound
 from shared.arm.wire import Wire
 from shared.kernel.errors import OmsError
 from shared.kql.types import Column, KqlType
+from shared.loganalytics.logstore.model import WorkspaceId
 from shared.loganalytics.tables.model import (
     STANDARD_COLUMNS,
     LogTable,
@@ -108,6 +109,7 @@ class TableResources:
 
     workspaces: Workspaces
     registry: Tables
+    erase: Callable[[WorkspaceId, str], None]
 
     def type(self) -> ResourceType:
         def refuse(name: str) -> Operation:
@@ -170,7 +172,13 @@ class TableResources:
         return _resource(workspace, resource_id, made)
 
     def delete(self, resource: Resource) -> None:
-        self.registry.delete(self._workspace(resource.id).customer_id, resource.id.name)
+        """The records first: a crash in between leaves an empty table that can be deleted again."""
+        workspace = self._workspace(resource.id)
+        name = resource.id.name
+        found = self.registry.find(workspace.customer_id, name)
+        if found is not None and found.is_custom:
+            self.erase(workspace.customer_id, found.name)
+        self.registry.delete(workspace.customer_id, name if found is None else found.name)
 
     def _workspace(self, resource_id: ResourceId) -> Workspace:
         at = replace(resource_id, types=TYPES, names=resource_id.names[:1])
