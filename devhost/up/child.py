@@ -62,6 +62,10 @@ class Child:
         """Seconds since it was started."""
         return time.monotonic() - self.started
 
+    def killed(self) -> bool:
+        """Whether somebody else ended it: that is no fault of its own."""
+        return self.process.poll() in (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT)
+
     def reason(self) -> str:
         """Why it ended, in a line, and the last lines that it said."""
         code = self.process.poll()

@@ -31,7 +31,7 @@ _THREADS: Final = "32"
 # A host that dies comes back within 5 s; only one that cannot stay up for long is given time.
 _FIRST_DELAYS: Final = (0.2, 0.5, 1.0, 2.0, 4.0)
 _LAST_DELAY: Final = 30.0
-_STEADY_SECONDS: Final = 60.0
+_STEADY_SECONDS: Final = 20.0
 
 
 class StartFailed(Exception):
@@ -58,12 +58,12 @@ class UpOptions:
 
 @dataclass(slots=True)
 class Restarts:
-    """How long to wait before a component is started again: longer when it keeps dying young."""
+    """How long to wait before a component is started again: longer when it keeps dying young, by itself."""
 
     _count: int = 0
 
-    def delay(self, lived: float) -> float:
-        if lived > _STEADY_SECONDS:
+    def delay(self, lived: float, *, killed: bool) -> float:
+        if killed or lived > _STEADY_SECONDS:
             self._count = 0
         delay = _FIRST_DELAYS[self._count] if self._count < len(_FIRST_DELAYS) else _LAST_DELAY
         self._count += 1
@@ -274,7 +274,7 @@ class Supervisor:
             changed = self._restart_host(self.host) or changed
         if self.agent is not None and not self.agent.alive():
             self.say(f"! {self.agent.reason()}")
-            if self._pause("agent", self._agent_restarts.delay(self.agent.age())):
+            if self._pause("agent", self._agent_restarts.delay(self.agent.age(), killed=self.agent.killed())):
                 self.agent = self._spawn_agent()
                 self.say(f"✓ agent started again, pid {self.agent.pid}")
                 changed = True
@@ -314,7 +314,7 @@ class Supervisor:
 
     def _restart_host(self, host: Child) -> bool:
         self.say(f"! {host.reason()}")
-        if not self._pause("host", self._host_restarts.delay(host.age())):
+        if not self._pause("host", self._host_restarts.delay(host.age(), killed=host.killed())):
             return False
         try:
             self._start_host()

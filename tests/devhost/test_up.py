@@ -134,6 +134,14 @@ def test_a_host_that_dies_is_started_again_at_the_same_address_and_its_reason_is
         assert f"host (pid {before['pids']['host']}) ended: killed by SIGKILL" in up.output()
 
 
+def test_an_agent_that_ends_is_started_again(tmp_path: Path) -> None:
+    with running_up(tmp_path) as up:
+        before = up.ready()["pids"]["agent"]
+        os.kill(before, signal.SIGKILL)
+        assert alive(up.new_pid("agent", before))
+        assert f"agent (pid {before}) ended: killed by SIGKILL" in up.output()
+
+
 def test_an_azurite_that_dies_is_named_and_started_again_where_it_was(tmp_path: Path) -> None:
     with running_up(tmp_path, "--no-agent") as up:
         before = up.ready()
@@ -217,6 +225,7 @@ def test_a_lock_is_free_again_once_it_is_let_go(tmp_path: Path) -> None:
 
 def test_a_component_that_keeps_dying_young_is_given_time_and_one_that_lived_is_not() -> None:
     restarts = Restarts()
-    delays = [restarts.delay(1.0) for _ in range(7)]
+    delays = [restarts.delay(1.0, killed=False) for _ in range(7)]
     assert delays == [0.2, 0.5, 1.0, 2.0, 4.0, 30.0, 30.0]
-    assert restarts.delay(3600.0) == 0.2
+    assert restarts.delay(3600.0, killed=False) == 0.2
+    assert [restarts.delay(1.0, killed=True) for _ in range(7)] == [0.2] * 7
