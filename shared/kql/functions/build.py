@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
+from shared.kql.functions.datetime_text import TEXT_DATETIME
 from shared.kql.functions.macros import MACROS
 from shared.kql.functions.registry import (
     ArgumentRefused,
@@ -126,7 +127,7 @@ _CONVERSIONS: Final[Mapping[tuple[KqlType, KqlType], str]] = MappingProxyType(
         (STRING, LONG): "kql_text_long",
         (STRING, REAL): "kql_text_real",
         (STRING, DECIMAL): "TRY_CAST({0} AS DECIMAL(38,17))",
-        (STRING, DATETIME): "kql_text_datetime",
+        (STRING, DATETIME): TEXT_DATETIME,
         (STRING, TIMESPAN): "kql_text_timespan",
         (STRING, GUID): "TRY_CAST({0} AS UUID)",
         (STRING, DYNAMIC): "to_json({0})",

@@ -127,25 +127,6 @@ MACROS.define(
 )
 
 MACROS.define(
-    "kql_micros_ticks(us)",
-    """
-    us * 10 + 621355968000000000
-    """,
-)
-
-MACROS.define(
-    "kql_text_datetime(s)",
-    r"""
-    CASE
-    WHEN regexp_full_match(s, '\s*\d{4}[-/]\d{1,2}[-/]\d{1,2}(?:[T ]\s*\d{1,2}:\d{1,2}(?::\d{1,2}(?:[.,]\d{1,9})?)?)?\s*(?:Z|z|UTC|GMT)?\s*') THEN epoch_us(TRY_CAST(regexp_replace(replace(s, ',', '.'), '\s*(?:Z|z|UTC|GMT)\s*$', '') AS TIMESTAMP)) * 10 + 621355968000000000 + coalesce(TRY_CAST(regexp_extract(s, '[.,]\d{6}(\d)', 1) AS BIGINT), 0)
-    WHEN regexp_full_match(s, '\s*\d{4}[-/]\d{1,2}[-/]\d{1,2}(?:[T ]\s*\d{1,2}:\d{1,2}(?::\d{1,2}(?:[.,]\d{1,9})?)?)?\s*[+-]\d{2}:?\d{2}\s*') THEN epoch_us(TRY_CAST(regexp_replace(s, '([+-]\d{2}):?(\d{2})\s*$', '\1:\2') AS TIMESTAMPTZ)) * 10 + 621355968000000000 + coalesce(TRY_CAST(regexp_extract(s, '\.\d{6}(\d)', 1) AS BIGINT), 0)
-    WHEN s = '' THEN NULL
-    ELSE epoch_us(try_strptime(trim(s), ['%m/%d/%Y', '%m/%d/%Y %H:%M', '%m/%d/%Y %H:%M:%S', '%m/%d/%Y %H:%M:%S.%f', '%m/%d/%Y %H:%M:%S GMT', '%m/%d/%Y %H:%M:%S UTC', '%m/%d/%Y %H:%M:%S Z', '%m/%d/%Y %I:%M %p', '%m/%d/%Y %I:%M:%S %p', '%m-%d-%Y', '%m-%d-%Y %H:%M', '%m-%d-%Y %H:%M:%S', '%m-%d-%Y %H:%M:%S.%f', '%m-%d-%Y %H:%M:%S GMT', '%m-%d-%Y %H:%M:%S UTC', '%m-%d-%Y %H:%M:%S Z', '%m-%d-%Y %I:%M %p', '%m-%d-%Y %I:%M:%S %p', '%d %b %y', '%d %b %y %H:%M', '%d %b %y %H:%M:%S', '%d %b %y %H:%M:%S.%f', '%d %b %y %H:%M:%S GMT', '%d %b %y %H:%M:%S UTC', '%d %b %y %H:%M:%S Z', '%d %b %y %I:%M %p', '%d %b %y %I:%M:%S %p', '%d %b %Y', '%d %b %Y %H:%M', '%d %b %Y %H:%M:%S', '%d %b %Y %H:%M:%S.%f', '%d %b %Y %H:%M:%S GMT', '%d %b %Y %H:%M:%S UTC', '%d %b %Y %H:%M:%S Z', '%d %b %Y %I:%M %p', '%d %b %Y %I:%M:%S %p', '%b %d %Y', '%b %d %Y %H:%M', '%b %d %Y %H:%M:%S', '%b %d %Y %H:%M:%S.%f', '%b %d %Y %H:%M:%S GMT', '%b %d %Y %H:%M:%S UTC', '%b %d %Y %H:%M:%S Z', '%b %d %Y %I:%M %p', '%b %d %Y %I:%M:%S %p', '%b %d, %Y', '%b %d, %Y %H:%M', '%b %d, %Y %H:%M:%S', '%b %d, %Y %H:%M:%S.%f', '%b %d, %Y %H:%M:%S GMT', '%b %d, %Y %H:%M:%S UTC', '%b %d, %Y %H:%M:%S Z', '%b %d, %Y %I:%M %p', '%b %d, %Y %I:%M:%S %p', '%B %d, %Y', '%B %d, %Y %H:%M', '%B %d, %Y %H:%M:%S', '%B %d, %Y %H:%M:%S.%f', '%B %d, %Y %H:%M:%S GMT', '%B %d, %Y %H:%M:%S UTC', '%B %d, %Y %H:%M:%S Z', '%B %d, %Y %I:%M %p', '%B %d, %Y %I:%M:%S %p', '%a, %d %b %y', '%a, %d %b %y %H:%M', '%a, %d %b %y %H:%M:%S', '%a, %d %b %y %H:%M:%S.%f', '%a, %d %b %y %H:%M:%S GMT', '%a, %d %b %y %H:%M:%S UTC', '%a, %d %b %y %H:%M:%S Z', '%a, %d %b %y %I:%M %p', '%a, %d %b %y %I:%M:%S %p', '%a, %d %b %Y', '%a, %d %b %Y %H:%M', '%a, %d %b %Y %H:%M:%S', '%a, %d %b %Y %H:%M:%S.%f', '%a, %d %b %Y %H:%M:%S GMT', '%a, %d %b %Y %H:%M:%S UTC', '%a, %d %b %Y %H:%M:%S Z', '%a, %d %b %Y %I:%M %p', '%a, %d %b %Y %I:%M:%S %p', '%A, %d-%b-%y', '%A, %d-%b-%y %H:%M', '%A, %d-%b-%y %H:%M:%S', '%A, %d-%b-%y %H:%M:%S.%f', '%A, %d-%b-%y %H:%M:%S GMT', '%A, %d-%b-%y %H:%M:%S UTC', '%A, %d-%b-%y %H:%M:%S Z', '%A, %d-%b-%y %I:%M %p', '%A, %d-%b-%y %I:%M:%S %p', '%A, %B %d, %Y', '%A, %B %d, %Y %H:%M', '%A, %B %d, %Y %H:%M:%S', '%A, %B %d, %Y %H:%M:%S.%f', '%A, %B %d, %Y %H:%M:%S GMT', '%A, %B %d, %Y %H:%M:%S UTC', '%A, %B %d, %Y %H:%M:%S Z', '%A, %B %d, %Y %I:%M %p', '%A, %B %d, %Y %I:%M:%S %p'])) * 10 + 621355968000000000
-    END
-    """,
-)
-
-MACROS.define(
     "kql_timespan_of_parts(p)",
     """
     (CASE p.n WHEN '-' THEN -1 ELSE 1 END) * (
@@ -279,20 +260,11 @@ MACROS.define(
 )
 
 MACROS.define(
-    "kql_not_json_null(d)",
-    """
-    CASE
-    WHEN d = 'null' THEN NULL
-    ELSE d END::JSON
-    """,
-)
-
-MACROS.define(
     "kql_parse_json(s)",
     """
     CASE
-    WHEN s = '' THEN NULL
-    ELSE kql_not_json_null(coalesce(TRY_CAST(s AS JSON), to_json(s)))
+    WHEN length(s) < 16 AND trim(s) IN ('', 'null') THEN NULL
+    ELSE coalesce(TRY_CAST(s AS JSON), to_json(s))
     END
     """,
 )

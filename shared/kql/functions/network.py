@@ -30,12 +30,12 @@ MACROS.define(
     rf"regexp_full_match(s, '\s*{_OCTET}(?:\.{_OCTET}){{3}}(?:/(?:3[0-2]|[12]?[0-9]))?\s*')",
 )
 MACROS.define(
-    "kql_octets(p)",
-    "(p[1]::BIGINT << 24) + (p[2]::BIGINT << 16) + (p[3]::BIGINT << 8) + p[4]::BIGINT",
+    "kql_octets(parts)",
+    "list_reduce(TRY_CAST(parts AS BIGINT[]), lambda sum, octet: sum * 256 + octet)",
 )
 MACROS.define(
     "kql_ipv4_address(s)",
-    "CASE WHEN kql_is_ipv4(s) THEN kql_octets(string_split(string_split(trim(s), '/')[1], '.')) END",
+    "CASE WHEN kql_is_ipv4(s) THEN kql_octets(string_split(split_part(trim(s), '/', 1), '.')) END",
 )
 MACROS.define(
     "kql_ipv4_prefix(s)",
@@ -44,7 +44,10 @@ MACROS.define(
 MACROS.define(
     "kql_ipv4_mask(n)", "CASE WHEN n BETWEEN 0 AND 32 THEN (4294967295 << (32 - n)) & 4294967295 END"
 )
-MACROS.define("kql_ipv4(s)", "kql_ipv4_address(s) & kql_ipv4_mask(kql_ipv4_prefix(s))")
+MACROS.define(
+    "kql_ipv4(s)",
+    "CASE WHEN contains(s, '/') THEN kql_ipv4_address(s) & kql_ipv4_mask(kql_ipv4_prefix(s)) ELSE kql_ipv4_address(s) END",
+)
 MACROS.define(
     "kql_ipv4_text(n)",
     "(n >> 24)::VARCHAR || '.' || ((n >> 16) & 255)::VARCHAR || '.' || ((n >> 8) & 255)::VARCHAR || '.' || (n & 255)::VARCHAR",
