@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Final, Self, overload
 
+from shared.kernel import structured_log
 from shared.kernel.clock import Clock, SystemClock
 from shared.settings import Settings
 from shared.storage.ports import Storage
@@ -622,4 +623,5 @@ def azure_credential(settings: Settings) -> TokenCredential:
 @cache
 def services() -> Services:
     """The process's one set of services. The first call reads the environment."""
+    structured_log.install()
     return Services(settings=Settings(), clock=SystemClock())

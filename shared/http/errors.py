@@ -5,12 +5,14 @@ import logging
 from collections.abc import Callable, Mapping
 from functools import wraps
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import azure.functions as func
 from pydantic import ValidationError
 
+from shared.kernel.correlation import correlated
 from shared.kernel.errors import Category, OmsError
+from shared.kernel.ids import random_id
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +35,9 @@ STATUS: Final[Mapping[Category, HTTPStatus]] = {
 }
 
 
+CORRELATION: Final = "x-ms-correlation-request-id"
+
+
 class InvalidRequest(OmsError):
     """A body, header or parameter that is not what the operation takes."""
 
@@ -40,10 +45,9 @@ class InvalidRequest(OmsError):
 
 
 def http_errors(handler: Handler) -> Handler:
-    """Answer errors with `{"error": {"code", "message", "target", …}}` and the category's status."""
+    """Answer errors with `{"error": {"code", "message", "target", …}}` and the category's status, and name the request."""
 
-    @wraps(handler)
-    def handle(req: func.HttpRequest) -> func.HttpResponse:
+    def answer(req: func.HttpRequest) -> func.HttpResponse:
         try:
             return handler(req)
         except ValidationError as invalid:
@@ -51,8 +55,17 @@ def http_errors(handler: Handler) -> Handler:
         except OmsError as error:
             return error_response(error)
         except Exception:
-            log.exception("unhandled error in %s", handler.__name__)
+            log.exception("unhandled error", extra={"function": handler.__name__})
             return envelope(HTTPStatus.INTERNAL_SERVER_ERROR, "InternalServerError", "The service failed.")
+
+    @wraps(handler)
+    def handle(req: func.HttpRequest) -> func.HttpResponse:
+        headers = cast("Mapping[str, str]", req.headers)  # pyright: ignore[reportUnknownMemberType] - untyped in the library
+        given = headers.get(CORRELATION, "") or headers.get("x-ms-client-request-id", "")
+        with correlated(given, random_id()) as used:
+            response = answer(req)
+        response.headers.setdefault("x-ms-request-id", used)
+        return response
 
     return handle
 

@@ -34,6 +34,7 @@ from shared.jobs.outcomes import after_step
 from shared.jobs.output import CONTAINER, OutputLog, OutputPage, OutputWriter
 from shared.jobs.rows import JobTooLarge
 from shared.jobs.store import TABLE, JobNotFound, JobPage, JobStore, Stored
+from shared.kernel import correlation
 from shared.kernel.clock import Clock
 from shared.kernel.errors import Category, OmsError
 from shared.kernel.ids import NewId, random_id
@@ -137,7 +138,7 @@ class JobEngine:
             subject=subject,
             caller=caller,
             parent=parent,
-            correlation_id=correlation_id or job_id,
+            correlation_id=correlation_id or correlation.correlation_id() or job_id,
             parameters=parameters or {},
             due=now + timedelta(seconds=delay),
             deadline=None if known.timeout is None else now + timedelta(seconds=delay + known.timeout),
