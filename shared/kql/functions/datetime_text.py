@@ -37,14 +37,14 @@ _ISO: Final = r"\s*\d{4}[-/]\d{1,2}[-/]\d{1,2}(?:[T ]\s*\d{1,2}:\d{1,2}(?::\d{1,
 # DuckDB's timestamps end at microseconds: the seventh digit is added.
 MACROS.define(
     "kql_seventh_digit(s)",
-    r"CASE WHEN length(s) > 26 THEN coalesce(TRY_CAST(regexp_extract(s, '[.,]\d{6}(\d)', 1) AS BIGINT), 0) ELSE 0 END",
+    "CASE WHEN length(s) > 26"
+    " THEN coalesce(TRY_CAST(substr(s, greatest(instr(s, '.'), instr(s, ',')) + 7, 1) AS BIGINT), 0) ELSE 0 END",
 )
 MACROS.define("kql_micros_ticks(us)", f"us * 10 + {EPOCH_TICKS}")
-MACROS.define("kql_named_zone(s)", r"regexp_replace(replace(s, ',', '.'), '\s*(?:UTC|GMT)\s*$', '')")
+MACROS.define("kql_named_zone(s)", r"regexp_replace(replace(s, ',', '.'), '\s*(?:UTC|GMT|Z|z)\s*$', '')")
 MACROS.define(
     "kql_iso_micros(s)",
-    "epoch_us(TRY_CAST(CASE WHEN contains(s, ',') OR contains(s, 'T') AND ends_with(trim(s), 'T')"
-    " OR ends_with(trim(s), 'C') THEN kql_named_zone(s) ELSE s END AS TIMESTAMP))",
+    "epoch_us(coalesce(TRY_CAST(s AS TIMESTAMP), TRY_CAST(kql_named_zone(s) AS TIMESTAMP)))",
 )
 MACROS.define(
     "kql_offset_micros(s)",

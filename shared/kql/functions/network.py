@@ -46,7 +46,12 @@ MACROS.define(
 )
 MACROS.define(
     "kql_ipv4(s)",
-    "CASE WHEN contains(s, '/') THEN kql_ipv4_address(s) & kql_ipv4_mask(kql_ipv4_prefix(s)) ELSE kql_ipv4_address(s) END",
+    """
+    CASE
+    WHEN contains(s, '/') THEN kql_ipv4_address(s) & kql_ipv4_mask(kql_ipv4_prefix(s))
+    WHEN kql_is_ipv4(s) THEN kql_octets(string_split(s, '.'))
+    END
+    """,
 )
 MACROS.define(
     "kql_ipv4_text(n)",
