@@ -6,7 +6,7 @@ import pytest
 
 from shared.kernel.errors import Category
 from shared.loganalytics.ingestion.errors import QuotaExceeded, UnknownColumn
-from shared.loganalytics.ingestion.quota import RECOUNT_SECONDS, day_of
+from shared.loganalytics.ingestion.quota import LONGEST_WAIT, RECOUNT_SECONDS, day_of
 from shared.loganalytics.ingestion.system import SystemMetrics
 from shared.loganalytics.logstore.errors import TailLimitExceeded
 from shared.loganalytics.tables.model import TableNotFound
@@ -29,7 +29,8 @@ def test_past_the_cap_posts_are_held_back_until_the_reset_hour(world: World):
     with pytest.raises(QuotaExceeded) as over:
         world.send([{"a": 1}])
     assert over.value.category is Category.THROTTLED
-    assert over.value.retry_after == 3 * 3600 - 1
+    assert "15:00:00Z" in over.value.message
+    assert over.value.retry_after == LONGEST_WAIT
     with pytest.raises(QuotaExceeded):
         world.upload([{"Computer": "a"}], stream="Microsoft-Syslog")
     world.clock.advance(3 * 3600)

@@ -97,18 +97,16 @@ class _Batch:
         for key in self.seen:
             self._check(key)
             spelled.setdefault(self.base(key).lower(), []).append(key)
-        again = False
         for keys in spelled.values():
             if len(keys) > 1 or _CONTROL.search(keys[0]):
                 self._merge(keys)
-                again = True
         long = [key for key, seen in self.seen.items() if seen.is_too_long]
         for record in self.records if long else ():
             for key in long:
                 if key in record and type(record[key]) in (str, dict, list):
                     record[key] = cut(record[key], MAX_FIELD_BYTES)
-        if again or long:
-            self._look_again()
+        if long:
+            self.seen = observe(self.records)
 
     def base(self, key: str) -> str:
         return _NOT_IN_NAMES.sub("_", key)
@@ -157,6 +155,10 @@ class _Batch:
                 )
             if found and found[0] != one:
                 record[one] = record.pop(found[0])
+        merged = Seen()
+        for key in keys:
+            merged.add(self.seen.pop(key))
+        self.seen[one] = merged
 
     def _split(self, key: str, placement: Placement) -> dict[Suffix, str]:
         """Give each kind of text its own key, since they go to several columns. Other kinds stay where they are."""
@@ -185,9 +187,6 @@ class _Batch:
             value = record.get(source)
             if type(value) is str:
                 record[source] = dashed(value)
-
-    def _look_again(self) -> None:
-        self.seen = observe(self.records)
 
 
 def _existing(table: LogTable | None, base: str) -> frozenset[Suffix]:

@@ -11,6 +11,7 @@ from shared.loganalytics.ingestion.errors import QuotaExceeded
 from shared.loganalytics.ingestion.ports import IngestionWorkspace, VolumeLedger
 from shared.loganalytics.logstore.model import Commit, Frame, WorkspaceId
 
+LONGEST_WAIT: Final = 600.0
 RECOUNT_SECONDS: Final = 30.0
 """How long this process trusts its own count: what other instances took is seen after this long."""
 
@@ -32,7 +33,7 @@ class DailyCap:
     _lock: Lock = field(default_factory=Lock)
 
     def check(self, workspace: IngestionWorkspace) -> None:
-        """QuotaExceeded, with the seconds to the reset, if the workspace is over its cap."""
+        """QuotaExceeded if the workspace is over its cap."""
         if workspace.daily_cap is None or self.used(workspace) < workspace.daily_cap:
             return
         now = self.clock.now()
@@ -40,7 +41,8 @@ class DailyCap:
         raise QuotaExceeded(
             "Data collection stopped due to daily limit. Ingestion status = OverQuota. "
             f"It resumes at {resumes:%Y-%m-%dT%H:%M:%SZ}.",
-            retry_after=(resumes - now).total_seconds(),
+            # Azure's clients sleep for as long as they are told; a cap may be raised long before the day is over.
+            retry_after=min((resumes - now).total_seconds(), LONGEST_WAIT),
         )
 
     def add(self, workspace: IngestionWorkspace, frame: Frame, commit: Commit) -> None:

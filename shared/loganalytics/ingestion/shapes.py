@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from itertools import chain
 from operator import itemgetter
 from typing import Any, Final
 
@@ -55,17 +56,25 @@ class Text(StrEnum):
 
 @dataclass(slots=True)
 class Seen:
-    """What one key holds over the batch. `texts` are its distinct texts, a set for each shape of record."""
+    """What one key holds over the batch. `texts` are its distinct texts, without the empty one."""
 
     kinds: set[JsonKind] = field(default_factory=set[JsonKind])
     looks: set[Text] = field(default_factory=set[Text])
-    texts: list[set[str]] = field(default_factory=list[set[str]])
+    texts: set[str] = field(default_factory=set[str])
     has_bare_guids: bool = False
     is_too_long: bool = False
 
     def holds_only(self, look: Text) -> bool:
         """Whether all values are texts that look so, or null."""
         return self.kinds <= {JsonKind.STRING} and self.looks <= {look}
+
+    def add(self, other: "Seen") -> None:
+        """Take in what another key holds: the two are one column."""
+        self.kinds |= other.kinds
+        self.looks |= other.looks
+        self.texts |= other.texts
+        self.has_bare_guids |= other.has_bare_guids
+        self.is_too_long |= other.is_too_long
 
 
 def keys_of(records: Iterable[Json]) -> list[str]:
@@ -83,26 +92,30 @@ def observe(records: Sequence[Json], *, longest: int | None = None) -> dict[str,
             groups[keys] = [record]
         else:
             group.append(record)
-    found: dict[str, Seen] = {}
+    columns: dict[str, list[Sequence[Any]]] = {}
     if len(groups) * 4 > len(records) and len(records) > 16:
-        # Hardly two records alike: columns across shapes are longer than columns within one.
-        columns: dict[str, list[Any]] = {}
+        # Hardly two records alike: there is nothing to transpose.
+        single: dict[str, list[Any]] = {}
         for record in records:
             for key, value in record.items():
-                column = columns.get(key)
+                column = single.get(key)
                 if column is None:
-                    columns[key] = [value]
+                    single[key] = [value]
                 else:
                     column.append(value)
-        for key, values in columns.items():
-            _look(found.setdefault(key, Seen()), values, longest=longest)
-        return found
-    for keys, rows in groups.items():
-        for key, values in zip(keys, zip(*(row.values() for row in rows), strict=True), strict=False):
-            seen = found.get(key)
-            if seen is None:
-                seen = found[key] = Seen()
-            _look(seen, values, longest=longest)
+        columns = {key: [values] for key, values in single.items()}
+    else:
+        for keys, rows in groups.items():
+            for key, values in zip(keys, zip(*(row.values() for row in rows), strict=True), strict=False):
+                parts = columns.get(key)
+                if parts is None:
+                    columns[key] = [values]
+                else:
+                    parts.append(values)
+    found: dict[str, Seen] = {}
+    for key, parts in columns.items():
+        found[key] = Seen()
+        _look(found[key], parts[0] if len(parts) == 1 else list(chain.from_iterable(parts)), longest=longest)
     return found
 
 
@@ -123,7 +136,7 @@ def _look_at_texts(seen: Seen, texts: set[str], *, longest: int | None) -> None:
     texts.discard("")  # an empty text says nothing about its column
     if not texts:
         return
-    seen.texts.append(texts)
+    seen.texts = texts
     lengths = set(map(len, texts))
     if longest is not None and not seen.is_too_long and max(lengths) * 4 > longest:
         seen.is_too_long = any(len(t) * 4 > longest and len(t.encode()) > longest for t in texts)
@@ -207,8 +220,3 @@ def cut(value: Any, longest: int) -> Any:
         return value
     data = text.encode()
     return value if len(data) <= longest else data[:longest].decode(errors="ignore")
-
-
-def all_texts(seen: Seen) -> Iterable[str]:
-    """The key's texts over all shapes, without the empty ones."""
-    return (text for texts in seen.texts for text in texts)

@@ -13,7 +13,7 @@ from typing import Final
 
 from shared.kernel.ticks import parse_iso_ticks
 from shared.kql.types import KqlType
-from shared.loganalytics.ingestion.shapes import Seen, Text, all_texts
+from shared.loganalytics.ingestion.shapes import Seen, Text
 from shared.loganalytics.logstore.model import JsonKind
 
 _NUMBER: Final = re.compile(r"[+-]?\d{1,300}(\.\d{0,300})?([eE][+-]?\d{1,2})?")
@@ -109,7 +109,7 @@ def _existing(look: Text, seen: Seen, existing: frozenset[Suffix]) -> Suffix | N
     if look is not Text.PLAIN or len(seen.looks) > 1:
         return None
     for suffix in (Suffix.REAL, Suffix.BOOL, Suffix.TIME):
-        if suffix in existing and all(converts(text, suffix) for text in all_texts(seen)):
+        if suffix in existing and all(converts(text, suffix) for text in seen.texts):
             return suffix
     return None
 
