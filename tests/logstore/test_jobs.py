@@ -16,6 +16,10 @@ from shared.storage.memory import MemoryStorage
 from tests.logstore.samples import OTHER, WORKSPACE, ask, frame, numbered, store_on
 
 
+def thirty_days(workspace: WorkspaceId, table: str) -> int:
+    return 30
+
+
 def test_jobs_compact_what_is_due_and_sweep_what_is_past(
     storage: MemoryStorage, clock: ManualClock, tmp_path: Path
 ):
@@ -24,7 +28,7 @@ def test_jobs_compact_what_is_due_and_sweep_what_is_past(
         store=store,
         compactor=Compactor(store=store),
         sweeper=Sweeper(store=store),
-        retention=lambda *_: 30,
+        retention=thirty_days,
     )
     kinds = JobKinds()
     for kind in maintenance.kinds():

@@ -6,6 +6,7 @@ One partition per workspace. Keys:
   `i|floor`         how far each lane is compacted into every table, and how far its rows await deletion
   `l|lane`          a lane's last number, written by each of its commits
   `r|number`        request ids committed, a dense log that makes each id unique
+  `t|clock`         written to learn what time it is at storage
   `u|hour|table`    the usage ledger, written in the transaction that moves the floor
 """
 
@@ -26,6 +27,7 @@ VERSION: Final = 1
 HEADS_FROM: Final = "h|"
 HEADS_BEFORE: Final = "m"
 FLOOR_KEY: Final = "i|floor"
+CLOCK_KEY: Final = "t|clock"
 
 Vector = Mapping[LaneId, int]
 """Per lane, the last number that something has reached. Lanes that are not in it stand at 0."""

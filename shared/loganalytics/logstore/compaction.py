@@ -189,7 +189,7 @@ class Compactor:
         dropped: Sequence[Segment] = (),
     ) -> bool:
         """Make `manifest` the table's, unless somebody changed its head since it was read."""
-        now = ticks_of(self.store.clock.now())
+        now = ticks_of(self.store.storage_time(workspace))
         names = [name for s in dropped for name in (s.name, *((terms_name(s.name),) if s.terms else ()))]
         if head is not None:
             names.append(head.manifest)

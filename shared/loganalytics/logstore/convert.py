@@ -3,7 +3,7 @@
 import logging
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal
@@ -34,6 +34,7 @@ ROW_GROUP: Final = 61_440
 # Below this a frame shares a file with others of its shape; reading a file of its own costs as much as 50 KB of JSON.
 _SMALL: Final = 512 * 1024
 _OBJECT: Final = 16 * 1024 * 1024
+_FILENAME: Final = "$oms_file"
 _LINE_BREAKS: Final = bytes.maketrans(b"\r\n", b"  ")
 
 Form = Literal["tail", "segment"]
@@ -45,14 +46,29 @@ FORMS: Final[Mapping[Form, str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A JSON file and how its frames lie in it: `nested` many frames of one shape, each a line; else one frame's records."""
+    """Frames of one shape and how they lie in JSON files: `nested` all in one file, a line each; else each its own file.
 
-    path: str
+    A file of its own is named for the frame's place in `frames`, which is how its records find their constants.
+    """
+
+    paths: Sequence[str]
     nested: bool
     array: bool
-    frame: Frame
-    ticks: int
-    largest: int
+    frames: Sequence[StagedFrame]
+
+    @property
+    def frame(self) -> Frame:
+        """Any of them: the shape is the same."""
+        return self.frames[0].frame
+
+    def value_sql(self, line: str, of: Callable[[StagedFrame], str]) -> str:
+        """What differs from frame to frame: from its line where frames are nested, else by its file."""
+        if self.nested:
+            return line
+        values = [of(one) for one in self.frames]
+        if len(set(values)) == 1:
+            return values[0]
+        return f"[{', '.join(values)}][TRY_CAST(parse_filename({name_sql(_FILENAME)}, true) AS INTEGER) + 1]"
 
 
 def columns_of(frames: Iterable[Frame], *, workspace: WorkspaceId, table: str) -> dict[str, KqlType]:
@@ -73,8 +89,13 @@ def columns_of(frames: Iterable[Frame], *, workspace: WorkspaceId, table: str) -
     return columns
 
 
-def frame_select(source: Source, columns: Mapping[str, KqlType]) -> str:
-    """The records of a source in stored form: TimeGenerated, `columns` in their order, _IsBillable, $ingestion_time."""
+def frame_select(
+    source: Source, columns: Mapping[str, KqlType], *, apart: Collection[str] = frozenset[str]()
+) -> str:
+    """The records of a source in stored form: TimeGenerated, `columns` in their order, _IsBillable, $ingestion_time.
+
+    Columns named in `apart` are left to the caller.
+    """
     frame = source.frame
     types_of = {name.lower(): kind for name, kind in columns.items()}
     by_key: dict[str, list[FrameColumn]] = {}
@@ -98,16 +119,39 @@ def frame_select(source: Source, columns: Mapping[str, KqlType]) -> str:
         for column in readers
     }
     for index, name in enumerate(constants):
-        values[name.lower()] = f"k[{index + 1}]" if source.nested else text_sql(frame.constants[name])
-    received = "t" if source.nested else f"{frame.received_ticks}::BIGINT"
+        values[name.lower()] = source.value_sql(
+            f"k[{index + 1}]", lambda one, name=name: text_sql(one.frame.constants[name])
+        )
+    received = source.value_sql("t", lambda one: f"{one.frame.received_ticks}::BIGINT")
     outputs = [f"{_time_sql(frame, received, key_sql, as_json)} AS {name_sql(TIME)}"]
     outputs += [
-        f"{values.get(name.lower(), empty_sql(kind))} AS {name_sql(name)}" for name, kind in columns.items()
+        f"{values.get(name.lower(), empty_sql(kind))} AS {name_sql(name)}"
+        for name, kind in columns.items()
+        if name not in apart
     ]
-    billable = "b" if source.nested else text_sql(str(frame.billable))
-    ticks = "i" if source.nested else f"{source.ticks}::BIGINT"
-    outputs += [f"{billable} AS {name_sql(IS_BILLABLE)}", f"{ticks} AS {name_sql(INGESTED)}"]
+    billable = source.value_sql("b", lambda one: text_sql(str(one.frame.billable)))
+    ticks = source.value_sql("i", lambda one: f"{one.ticks}::BIGINT")
+    last = {IS_BILLABLE: billable, INGESTED: ticks}
+    outputs += [f"{value} AS {name_sql(name)}" for name, value in last.items() if name not in apart]
     return f"SELECT {', '.join(outputs)} FROM {_from_sql(source, types)}"
+
+
+def shared_values(frames: Sequence[StagedFrame], columns: Mapping[str, KqlType]) -> dict[str, str]:
+    """Columns that have one value in all frames, as SQL. They need not go through the sort."""
+    first = frames[0]
+    read = {column.name.lower() for one in frames for column in one.frame.columns}
+    shared: dict[str, str] = {}
+    for name in columns:
+        value = first.frame.constants.get(name)
+        if value is None or name.lower() in read:
+            continue
+        if all(one.frame.constants.get(name) == value for one in frames):
+            shared[name] = text_sql(value)
+    if len({one.frame.billable for one in frames}) == 1:
+        shared[IS_BILLABLE] = text_sql(str(first.frame.billable))
+    if len({one.ticks for one in frames}) == 1:
+        shared[INGESTED] = f"{first.ticks}::BIGINT"
+    return shared
 
 
 def _time_sql(frame: Frame, received: str, key_sql: Callable[[str], str], as_json: Mapping[str, bool]) -> str:
@@ -123,19 +167,22 @@ def _time_sql(frame: Frame, received: str, key_sql: Callable[[str], str], as_jso
 
 def _from_sql(source: Source, types: Mapping[str, str]) -> str:
     fields = ", ".join(f"{name_sql(key)} {kind}" for key, kind in types.items())
-    path = text_sql(source.path)
+    paths = f"[{', '.join(text_sql(path) for path in source.paths)}]"
     if source.nested:
         line = (
             "{i: 'BIGINT', t: 'BIGINT', b: 'VARCHAR', k: 'VARCHAR[]', r: "
             + text_sql(f"STRUCT({fields})[]")
             + "}"
         )
-        read = f"read_json({path}, columns={line}, format='newline_delimited', records=true)"
+        read = f"read_json({paths}, columns={line}, format='newline_delimited', records=true)"
         return f"(SELECT i, t, b, k, unnest(r) AS r FROM {read}) AS frames"
     columns = "{" + ", ".join(f"{name_sql(key)}: '{kind}'" for key, kind in types.items()) + "}"
     form = "array" if source.array else "newline_delimited"
-    size = f", maximum_object_size={source.largest + 1}" if source.largest >= _OBJECT else ""
-    return f"read_json({path}, columns={columns}, format='{form}', records=true{size}) AS r"
+    largest = max(len(one.frame.body) for one in source.frames)
+    size = f", maximum_object_size={largest + 1}" if largest >= _OBJECT else ""
+    # A key may be called like the column that names the file.
+    named = f", filename={text_sql(_FILENAME)}" if len(source.paths) > 1 else ""
+    return f"read_json({paths}, columns={columns}, format='{form}', records=true{size}{named}) AS r"
 
 
 @dataclass(slots=True)
@@ -210,9 +257,15 @@ class Converter:
     ) -> int:
         with tempfile.TemporaryDirectory(dir=self._folder()) as folder:
             sources = lay_out(frames, Path(folder))
-            select = " UNION ALL ".join(frame_select(source, columns) for source in sources)
+            shared = shared_values(frames, columns)
+            inner = " UNION ALL ".join(frame_select(source, columns, apart=shared) for source in sources)
             order = f" ORDER BY {name_sql(TIME)}" if form == "segment" else ""
-            copied = self.cursor().execute(f"COPY ({select}{order}) TO {text_sql(str(path))} ({FORMS[form]})")
+            names = [TIME, *columns, IS_BILLABLE, INGESTED]
+            outputs = ", ".join(
+                f"{shared[name]} AS {name_sql(name)}" if name in shared else name_sql(name) for name in names
+            )
+            select = f"SELECT {outputs} FROM ({inner}{order}) AS records"
+            copied = self.cursor().execute(f"COPY ({select}) TO {text_sql(str(path))} ({FORMS[form]})")
             return int(copied.fetchall()[0][0])
 
     def _reads(self, one: StagedFrame, columns: Mapping[str, KqlType]) -> bool:
@@ -237,43 +290,29 @@ class Converter:
 
 def lay_out(frames: Sequence[StagedFrame], folder: Path) -> list[Source]:
     """Write the frames' bodies where DuckDB can read them. A body is never parsed or re-encoded on the way."""
-    sources: list[Source] = []
     groups: dict[tuple[object, ...], list[StagedFrame]] = {}
     for one in frames:
         frame = one.frame
-        if len(frame.body) < _SMALL:
-            shape = (
-                tuple(frame.columns),
-                frame.time_source,
-                frame.time_bounds,
-                tuple(sorted(frame.constants)),
-            )
-            groups.setdefault(shape, []).append(one)
-            continue
-        path = folder / f"{len(sources)}.json"
-        path.write_bytes(frame.body)
+        large = len(frame.body) >= _SMALL
+        array = large and _is_array(frame.body)
+        constants = tuple(sorted(frame.constants))
+        shape = (large, array, tuple(frame.columns), frame.time_source, frame.time_bounds, constants)
+        groups.setdefault(shape, []).append(one)
+    sources: list[Source] = []
+    for (large, array, *_), group in groups.items():
+        place = folder / str(len(sources))
+        place.mkdir()
+        if large:
+            paths = [place / f"{number}.json" for number in range(len(group))]
+            for path, one in zip(paths, group, strict=True):
+                path.write_bytes(one.frame.body)
+        else:
+            paths = [place / "frames.json"]
+            with paths[0].open("wb") as file:
+                file.writelines(part for one in group for part in _line(one))
         sources.append(
             Source(
-                path=str(path),
-                nested=False,
-                array=_is_array(frame.body),
-                frame=frame,
-                ticks=one.ticks,
-                largest=len(frame.body),
-            )
-        )
-    for group in groups.values():
-        path = folder / f"{len(sources)}.json"
-        with path.open("wb") as file:
-            file.writelines(line for one in group for line in _line(one))
-        sources.append(
-            Source(
-                path=str(path),
-                nested=True,
-                array=False,
-                frame=group[0].frame,
-                ticks=group[0].ticks,
-                largest=_SMALL,
+                paths=[str(path) for path in paths], nested=not large, array=bool(array), frames=tuple(group)
             )
         )
     return sources

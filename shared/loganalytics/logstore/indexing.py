@@ -24,9 +24,7 @@ def index_terms(path: Path, columns: Mapping[str, KqlType]) -> TermIndex:
         texts = [name for name, kind in indexed.items() if kind is not KqlType.GUID]
         repeated = [name for name in texts if _is_dictionary(file, name)]
     with pq.ParquetFile(path, read_dictionary=repeated) as file:
-        filters = [
-            bloom(set(_group_terms(file, group, indexed))) for group in range(file.metadata.num_row_groups)
-        ]
+        filters = [bloom(_group_terms(file, group, indexed)) for group in range(file.metadata.num_row_groups)]
     return TermIndex(filters)
 
 
@@ -38,8 +36,9 @@ def _is_dictionary(file: Any, name: str) -> bool:
     return any("DICTIONARY" in encoding for encoding in chunk.encodings)
 
 
-def _group_terms(file: Any, group: int, columns: Mapping[str, KqlType]) -> Iterator[bytes]:
+def _group_terms(file: Any, group: int, columns: Mapping[str, KqlType]) -> set[bytes]:
     table = file.read_row_group(group, columns=list(columns))
+    terms: set[bytes] = set()
     for name, kind in columns.items():
         values = table[name].combine_chunks()
         if isinstance(values, pa.ChunkedArray):
@@ -47,9 +46,10 @@ def _group_terms(file: Any, group: int, columns: Mapping[str, KqlType]) -> Itera
         if pa.types.is_dictionary(values.type):
             values = values.dictionary
         if kind is KqlType.GUID:
-            yield from _guid_terms(values)
+            terms.update(_guid_terms(values))
         else:
-            yield from set((json_runs if kind is KqlType.DYNAMIC else runs)(_joined(values)))
+            terms.update((json_runs if kind is KqlType.DYNAMIC else runs)(_joined(values)))
+    return terms
 
 
 def _joined(values: Any) -> bytes:

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Final, Self
 
@@ -11,7 +12,7 @@ from shared.kernel.ids import NewId, random_id
 from shared.kernel.ticks import TICKS_PER_SECOND, ticks_of
 from shared.kql.translation import Needle, Scan
 from shared.loganalytics.logstore.cache import BlobCache
-from shared.loganalytics.logstore.catalogue import SEGMENTS, STAGED, TABLE, Batch
+from shared.loganalytics.logstore.catalogue import CLOCK_KEY, SEGMENTS, STAGED, TABLE, VERSION, Batch
 from shared.loganalytics.logstore.commit import Committer
 from shared.loganalytics.logstore.convert import Converter
 from shared.loganalytics.logstore.errors import FrameRefused, SnapshotLost, TailLimitExceeded
@@ -62,7 +63,7 @@ class LogStore:
     new_id: NewId = random_id
     catalogue: CatalogueReader = field(init=False)
     tail: Tail = field(init=False)
-    _committer: Committer = field(init=False)
+    committer: Committer = field(init=False)
     _manifests: dict[str, Manifest] = field(default_factory=dict[str, Manifest])
     _pressure: dict[WorkspaceId, _Pressure] = field(default_factory=dict[WorkspaceId, _Pressure])
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -70,7 +71,7 @@ class LogStore:
     def __post_init__(self) -> None:
         self.catalogue = CatalogueReader(self.table)
         self.tail = Tail(self.staged, self.cache, self.converter)
-        self._committer = Committer(self.staged, self.table, self.clock, self.new_id)
+        self.committer = Committer(self.staged, self.table, self.clock, self.new_id)
 
     @classmethod
     def over(
@@ -107,7 +108,7 @@ class LogStore:
             raise FrameRefused("there is no record to commit")
         size = sum(len(frame.body) for frame in frames)
         self._check_pressure(workspace, size)
-        return self._committer.append(workspace, frames)
+        return self.committer.append(workspace, frames)
 
     def snapshot(self, workspace: WorkspaceId, tables: Sequence[str]) -> Snapshot:
         """Everything acknowledged before this call, each record once, of `tables`."""
@@ -187,6 +188,10 @@ class LogStore:
     def usage(self, workspace: WorkspaceId, *, since: int) -> Sequence[Usage]:
         """What each hour from the one of `since` (ticks of the commit) brought to each table. Each batch counts once."""
         return read_usage(self.table, self.catalogue, workspace, since=since)
+
+    def storage_time(self, workspace: WorkspaceId) -> datetime:
+        """What time it is by storage's own clock. Grace is measured by it alone: instances' clocks may differ by more."""
+        return self.table.upsert(workspace, CLOCK_KEY, {"v": VERSION, "by": self.new_id()}).modified
 
     def close(self) -> None:
         """Give memory back. The store may be used again."""

@@ -44,6 +44,7 @@ GRACE_SECONDS: Final = 1_200.0  # a query runs for at most ten minutes
 _LEDGER_ROWS: Final = 90  # a transaction holds 100
 _FLOOR_BATCHES: Final = 2_000
 _LANE_IDLE_TICKS: Final = 24 * 3_600 * TICKS_PER_SECOND
+_NOBODY: Final = WorkspaceId("-")
 _ORPHAN_AGE: Final = timedelta(days=1)
 _GARBAGE_BLOBS: Final = 8
 
@@ -63,7 +64,7 @@ class Sweeper:
         if not passed:
             return 0
         through = furthest([floor.through, *({batch.lane: batch.number} for batch in passed)])
-        now = ticks_of(self.store.clock.now())
+        now = self._now(workspace)
         # What was doomed first is deleted first; the next vector waits until that is done.
         doomed, doomed_ticks = (floor.doomed, floor.doomed_ticks) if floor.doomed else (through, now)
         values = floor_values(through, doomed, doomed_ticks)
@@ -95,7 +96,7 @@ class Sweeper:
 
     def _sweep_batches(self, workspace: WorkspaceId) -> int:
         floor = self.store.catalogue.floor(workspace)
-        if floor.row is None or not floor.doomed or not self._ripe(floor.doomed_ticks):
+        if floor.row is None or not floor.doomed or not self._ripe(floor.doomed_ticks, self._now(workspace)):
             return 0
         count = 0
         for lane, last in floor.doomed.items():
@@ -108,7 +109,7 @@ class Sweeper:
                     self.store.staged.delete(batch.blob)
                     count += 1
                 self.store.table.delete(workspace, row.key)
-        now = ticks_of(self.store.clock.now())
+        now = self._now(workspace)
         doomed: Vector = {} if floor.through == floor.doomed else floor.through
         try:
             self.store.table.replace(floor.row, floor_values(floor.through, doomed, now))
@@ -118,13 +119,14 @@ class Sweeper:
 
     def _sweep_segments(self, workspace: WorkspaceId) -> int:
         count = 0
+        now = self._now(workspace)
         for row in list(self.store.table.query(workspace, start="h|", before=prefix_end("h|"))):
             head = head_of(row)
             try:
                 manifest = decode_manifest(self.store.segments.get(head.manifest))
             except BlobNotFound:
                 continue  # replaced meanwhile
-            ripe = [one for one in manifest.garbage if self._ripe(one.ticks)]
+            ripe = [one for one in manifest.garbage if self._ripe(one.ticks, now)]
             # Each new manifest makes one more blob of garbage: a few of them wait for the next change.
             if len(ripe) < _GARBAGE_BLOBS and not any(".parquet" in one.name for one in ripe):
                 continue
@@ -140,7 +142,7 @@ class Sweeper:
     def _sweep_requests(self, workspace: WorkspaceId) -> None:
         """Forget old request ids, but never the log's last row: the next number follows from it."""
         rows = list(self.store.table.query(workspace, start="r|", before=prefix_end("r|"), select=["ticks"]))
-        oldest = ticks_of(self.store.clock.now()) - 2 * REMEMBERED_TICKS
+        oldest = self._now(workspace) - 2 * REMEMBERED_TICKS
         for row in rows[:-1]:
             if whole(row, "ticks") < oldest:
                 self.store.table.delete(workspace, row.key)
@@ -148,10 +150,10 @@ class Sweeper:
     def _retire_lanes(self, workspace: WorkspaceId) -> None:
         """Remove the row of a lane that is silent for a day and whose batches are all deleted."""
         state = self.store.catalogue.read(workspace)
-        oldest = ticks_of(self.store.clock.now()) - _LANE_IDLE_TICKS
+        oldest = self._now(workspace) - _LANE_IDLE_TICKS
         for lane, row in state.lanes.items():
             last = whole(row, "last")
-            if whole(row, "ticks") < oldest and state.floor.through.get(lane, 0) >= last:
+            if ticks_of(row.modified) < oldest and state.floor.through.get(lane, 0) >= last:
                 rows = self.store.table.query(
                     workspace, start=batch_key(lane, 0), before=batch_key(lane, last + 1)
                 )
@@ -163,7 +165,7 @@ class Sweeper:
 
     def sweep_orphans(self) -> int:
         """Delete staged blobs and segments that no row and no manifest ever came to name; how many. Lists everything: once a day."""
-        before = self.store.clock.now() - _ORPHAN_AGE
+        before = self.store.storage_time(_NOBODY) - _ORPHAN_AGE
         count = 0
         for blob in self.store.staged.list():
             if blob.modified < before and not self._is_committed(blob.name):
@@ -197,8 +199,11 @@ class Sweeper:
         names = {name for s in manifest.segments for name in (s.name, f"{s.name}.terms")}
         return names | {g.name for g in manifest.garbage} | ({head.manifest} if head is not None else set())
 
-    def _ripe(self, ticks: int) -> bool:
-        return ticks_of(self.store.clock.now()) - ticks > self.grace_seconds * TICKS_PER_SECOND
+    def _now(self, workspace: WorkspaceId) -> int:
+        return ticks_of(self.store.storage_time(workspace))
+
+    def _ripe(self, ticks: int, now: int) -> bool:
+        return now - ticks > self.grace_seconds * TICKS_PER_SECOND
 
 
 def _passed(state: State, floor: Floor) -> Iterator[Batch]:

@@ -21,10 +21,9 @@ MAGIC: Final = b"OMST"
 VERSION: Final = 1
 # 7 bits and 3 hashes: 4.2 % of absent terms pass one group, and the index stays below 0.6 % of the raw text.
 BITS_PER_TERM: Final = 7
-_FACTORS: Final = (0x9E3779B1, 0x85EBCA77, 0xC2B2AE3D)
-_PRIME: Final = (1 << 61) - 1
+_SECOND: Final = 0x9E3779B9
+_THIRD: Final = 0x85EBCA6B
 INDEXED: Final = frozenset({KqlType.STRING, KqlType.GUID, KqlType.DYNAMIC})
-_RUN: Final = re.compile(rb"[a-z0-9]+")
 _ESCAPES: Final = re.compile(rb"\\(?:[nrtbf]|u[0-9A-Fa-f]{4})")
 _SPACES: Final = bytes(
     ord(chr(code).lower()) if code < 128 and chr(code).isalnum() else 0x20 for code in range(256)
@@ -54,12 +53,13 @@ def json_runs(text: bytes) -> list[bytes]:
 
 def bloom(terms: Iterable[bytes]) -> bytes:
     """A filter of some terms."""
-    codes = {zlib.crc32(term) for term in terms}
+    codes = set(map(zlib.crc32, terms))
     size = (len(codes) * BITS_PER_TERM + 63) // 64 * 64
     flags = bytearray(size)
-    for factor in _FACTORS:
-        for code in codes:
-            flags[(code + 1) * factor % _PRIME % size] = 1
+    for code in codes:
+        flags[code % size] = 1
+        flags[(code ^ _SECOND) % size] = 1
+        flags[(code ^ _THIRD) % size] = 1
     return int(flags.translate(_TO_BITS), 2).to_bytes(size // 8, "big") if size else b""
 
 
@@ -105,5 +105,5 @@ def _holds(bits: bytes, code: int) -> bool:
     size = len(bits) * 8
     if not size:
         return False
-    places = ((code + 1) * factor % _PRIME % size for factor in _FACTORS)
+    places = (code % size, (code ^ _SECOND) % size, (code ^ _THIRD) % size)
     return all(bits[at >> 3] & (0x80 >> (at & 7)) for at in places)
