@@ -38,7 +38,17 @@ _WORDS_OF: Final = {
 }  # fmt: skip
 _AGGREGATING: Final = ("summarize", "make-series", "top-nested", "evaluate")
 _TABLES_AFTER: Final = ("union", "join", "lookup", "materialize", "toscalar", "in", "search", "find")
-_STARTS: Final = ("let", "print", "range", "union", "search", "find", "datatable", "set", "declare query_parameters")
+_STARTS: Final = (
+    "let",
+    "print",
+    "range",
+    "union",
+    "search",
+    "find",
+    "datatable",
+    "set",
+    "declare query_parameters",
+)
 
 
 class CompletionKind(StrEnum):
@@ -137,19 +147,40 @@ def _proposals(
     previous = inner.words[-1] if inner.words else None
     if previous is not None and previous.text == "|":
         return _operators(start)
-    if previous is None or previous.text in (";", "(") and len(inner.words) == 1:
+    if previous is None or (previous.text in (";", "(") and len(inner.words) == 1):
         opened = inner.before.text if inner.before else ""
         if len(frames) == 1 or opened in _TABLES_AFTER or opened == "=":
-            return [*_tables(catalog, start), *_variables(text, statement, catalog, start), *_keywords(_STARTS, start)]
+            return [
+                *_tables(catalog, start),
+                *_variables(text, statement, catalog, start),
+                *_keywords(_STARTS, start),
+            ]
     frame = next((each for each in reversed(frames) if each.pipes), frames[0])
     operator = next((each.text for each in frame.words if each.text in OPERATOR_HELP), "")
     if not frame.pipes and operator == "":
-        return [*_tables(catalog, start), *_variables(text, statement, catalog, start), *_keywords(_STARTS, start), *_functions(start, aggregates=False)]
-    if previous is not None and previous.text in ("union", "join", "lookup", ",") and operator in ("union", "join", "lookup"):
-        return [*_tables(catalog, start), *_variables(text, statement, catalog, start), *_keywords(_WORDS_OF[operator], start)]
+        return [
+            *_tables(catalog, start),
+            *_variables(text, statement, catalog, start),
+            *_keywords(_STARTS, start),
+            *_functions(start, aggregates=False),
+        ]
+    if (
+        previous is not None
+        and previous.text in ("union", "join", "lookup", ",")
+        and operator in ("union", "join", "lookup")
+    ):
+        return [
+            *_tables(catalog, start),
+            *_variables(text, statement, catalog, start),
+            *_keywords(_WORDS_OF[operator], start),
+        ]
     before = text[frame.start : frame.pipes[-1]] if frame.pipes else ""
     columns, names = scope_of(text[:statement], before, catalog=catalog, now_ticks=UNIX_EPOCH_TICKS)
-    if operator in ("join", "lookup") and previous is not None and any(each.text == "on" for each in frame.words):
+    if (
+        operator in ("join", "lookup")
+        and previous is not None
+        and any(each.text == "on" for each in frame.words)
+    ):
         columns = (*columns, *_right_columns(text, frame, statement, catalog, columns))
     words = _WORDS_OF.get(operator, ())
     after_by = any(each.text == "by" for each in frame.words)
@@ -192,7 +223,11 @@ def _tables(catalog: Catalog, start: int) -> list[Completion]:
 def _columns(columns: Sequence[Col], start: int) -> list[Completion]:
     return [
         Completion(
-            label=col.name, insert=name_text(col.name), kind=CompletionKind.COLUMN, start=start, detail=col.type.value
+            label=col.name,
+            insert=name_text(col.name),
+            kind=CompletionKind.COLUMN,
+            start=start,
+            detail=col.type.value,
         )
         for col in columns
     ]

@@ -1,10 +1,9 @@
 """Arithmetic and comparison: which types each operator takes, what it yields, and its SQL."""
 
-from collections.abc import Callable
 from typing import Final
 
-from shared.kql.functions.build import convert, expand, literal, result
-from shared.kql.functions.registry import ArgumentRefused, Bound, Emission, LiteralValue
+from shared.kql.functions.build import convert, literal, result
+from shared.kql.functions.registry import ArgumentRefused, Bound, Emission
 from shared.kql.types import SQL_TYPE, KqlType
 
 T = KqlType
@@ -39,7 +38,7 @@ def arithmetic(emission: Emission, op: str, left: Bound, right: Bound) -> Bound:
     target = _temporal(op, a, b)
     if target is None:
         raise _refuse(op, left, right)
-    return _ticks(emission, op, target, left, right)
+    return _ticks(op, target, left, right)
 
 
 def _undynamic(emission: Emission, value: Bound, other: Bound) -> Bound:
@@ -47,35 +46,18 @@ def _undynamic(emission: Emission, value: Bound, other: Bound) -> Bound:
     if value.type is not T.DYNAMIC:
         return value
     if other.type in _TICKS:
-        return convert(emission, value, other.type if other.type is T.TIMESPAN else T.DATETIME)
-    return convert(
-        emission,
-        value,
-        T.REAL
-        if other.type in (T.DYNAMIC, T.DECIMAL)
-        else other.type
-        if is_number(other.type) and other.type is T.REAL
-        else T.LONG
-        if other.type in (T.INT, T.LONG)
-        else T.REAL,
-    )
+        return convert(emission, value, other.type)
+    return convert(emission, value, T.LONG if other.type in (T.INT, T.LONG) else T.REAL)
 
 
 def _unbool(emission: Emission, value: Bound) -> Bound:
     return value if value.type is not T.BOOL else convert(emission, value, T.LONG)
 
 
-def _fold(op: str, kind: KqlType, left: Bound, right: Bound) -> LiteralValue | Callable[[], None]:
-    x, y = left.value, right.value
-    if isinstance(x, bool | str) or isinstance(y, bool | str) or x is None or y is None:
-        return None
-    return None
-
-
 def _numeric(emission: Emission, op: str, kind: KqlType, left: Bound, right: Bound) -> Bound:
     x, y = convert(emission, left, kind), convert(emission, right, kind)
     if kind is T.LONG:
-        return _long(emission, op, x, y)
+        return _long(op, x, y)
     if kind is T.REAL:
         return _real(op, x, y)
     if op == "%":
@@ -89,7 +71,7 @@ def _numeric(emission: Emission, op: str, kind: KqlType, left: Bound, right: Bou
     return result(sql, T.DECIMAL, (x, y))
 
 
-def _long(emission: Emission, op: str, x: Bound, y: Bound) -> Bound:
+def _long(op: str, x: Bound, y: Bound) -> Bound:
     if x.constant and y.constant:
         a, b = x.value, y.value
         if a is None or b is None:
@@ -142,7 +124,7 @@ def _real(op: str, x: Bound, y: Bound) -> Bound:
         a, b = x.value, y.value
         if op != "/" and op != "%":
             return literal(a + b if op == "+" else a - b if op == "-" else a * b, T.REAL)
-        if b != 0 and op == "/":
+        if b and op == "/":
             return literal(a / b, T.REAL)
     if op == "%":
         by = f"abs({y.sql})"
@@ -179,7 +161,7 @@ def _temporal(op: str, a: KqlType, b: KqlType) -> KqlType | None:
     return None
 
 
-def _ticks(emission: Emission, op: str, target: KqlType, x: Bound, y: Bound) -> Bound:
+def _ticks(op: str, target: KqlType, x: Bound, y: Bound) -> Bound:
     a, b = x.value, y.value
     both = x.constant and y.constant and isinstance(a, int) and isinstance(b, int)
     if op in ("+", "-"):
@@ -227,7 +209,7 @@ def negate(emission: Emission, value: Bound) -> Bound:
     if value.constant and isinstance(value.value, int | float):
         return literal(-value.value, value.type)
     if value.type in (T.INT, T.LONG):
-        return _long(emission, "-", literal(0, T.LONG), convert(emission, value, T.LONG))
+        return _long("-", literal(0, T.LONG), convert(emission, value, T.LONG))
     return result(f"-{value.sql}", value.type, (value,))
 
 
@@ -284,8 +266,6 @@ def align(emission: Emission, op: str, left: Bound, right: Bound) -> tuple[Bound
             return (ready, right) if value is left else (left, ready)
     if {a, b} == {T.STRING, T.GUID}:
         return convert(emission, left, T.STRING), convert(emission, right, T.STRING)
-    if set((a, b)) == set(_TICKS) or {a, b} <= {T.LONG, T.INT, *_TICKS}:
-        raise _refuse(op, left, right)
     raise _refuse(op, left, right)
 
 
@@ -299,4 +279,4 @@ def conjunction(bounds: list[Bound]) -> Bound:
     return result(" AND ".join(bound.sql for bound in bounds), T.BOOL, bounds)
 
 
-__all__ = ["align", "arithmetic", "compare", "conjunction", "expand", "is_number", "negate", "wrap64"]
+__all__ = ["align", "arithmetic", "compare", "conjunction", "is_number", "negate", "wrap64"]

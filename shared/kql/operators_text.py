@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final, cast
 
 from shared.kql.functions.build import convert, literal, quote, result
 from shared.kql.functions.regexes import pattern_of
@@ -55,7 +55,7 @@ def text_operator(emission: Emission, op: str, left: Bound, right: Bound) -> Bou
         sensitive = bare.endswith("_cs")
         word = bare.removesuffix("_cs")
         sql = (
-            _constant(word, x.sql, y.value, sensitive)
+            _constant(word, x.sql, y.value, sensitive=sensitive)
             if y.constant and isinstance(y.value, str)
             else _general(emission, word, x.sql, y.sql, sensitive)
         )
@@ -80,7 +80,7 @@ def _text(emission: Emission, op: str, value: Bound, index: int) -> Bound:
     raise ArgumentRefused(f"Operator '{op}' is not defined for {value.type}.", index=index)
 
 
-def _constant(word: str, x: str, text: str, sensitive: bool) -> str:
+def _constant(word: str, x: str, text: str, *, sensitive: bool) -> str:
     folded = text if sensitive else text.lower()
     if word == "=~":
         return f"(lower({x}) = {quote(folded)})"
@@ -130,10 +130,9 @@ def constant_items(items: Sequence[Bound]) -> list[Bound] | None:
     found = list[Bound]()
     for item in items:
         if item.type is T.DYNAMIC and item.constant:
-            value = json.loads(str(item.value)) if item.value is not None else None
-            found.extend(
-                _element(each) for each in (value if isinstance(value, list) else [value]) if each is not None
-            )
+            value: Any = json.loads(str(item.value)) if item.value is not None else None
+            elements = cast("list[Any]", value) if isinstance(value, list) else [value]
+            found.extend(_element(each) for each in elements if each is not None)
         elif item.constant:
             found.append(item)
         else:
@@ -160,7 +159,7 @@ def has_list(emission: Emission, op: str, left: Bound, items: Sequence[Bound]) -
         if op == "has_any" and len(texts) > 1 and all(texts):
             pattern = "(?is)" + "|".join(has_pattern(text) for text in dict.fromkeys(texts))
             return result(f"regexp_matches({x.sql}, {quote(pattern)})", T.BOOL, (x,))
-        parts = [_constant("has", x.sql, text, False) for text in texts]
+        parts = [_constant("has", x.sql, text, sensitive=False) for text in texts]
         joiner = " OR " if op == "has_any" else " AND "
         return result(joiner.join(parts) or "false", T.BOOL, (x,))
     parts, read = list[str](), [x]

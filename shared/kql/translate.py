@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+from shared.kernel.errors import OmsError
 from shared.kql.bind.context import Context
 from shared.kql.bind.operators import OPERATORS, SOURCES
 from shared.kql.bind.plugins import columns_found
@@ -21,8 +22,6 @@ from shared.kql.syntax.expressions import read_literal
 from shared.kql.syntax.parser import Parser, parse_query
 from shared.kql.translation import ResultTable, Translation
 from shared.kql.types import SQL_TYPE, Column, KqlType
-from shared.kernel.errors import OmsError
-
 
 Probe = Callable[[Translation], Sequence[Sequence[object]]]
 """Runs a translation with one result, and gives its rows."""
@@ -180,7 +179,9 @@ def scope_of(
     text = source
     while text.strip(" (\n"):
         try:
-            tree = Parser(text.strip().removeprefix("(") if text.count("(") > text.count(")") else text).anything()
+            tree = Parser(
+                text.strip().removeprefix("(") if text.count("(") > text.count(")") else text
+            ).anything()
             return binder.table(tree, env).columns, list(env.names)
         except (OmsError, Undiscovered):
             text = text[: text.rfind("|")] if "|" in text else ""

@@ -20,11 +20,11 @@ from shared.kql.types import SQL_TYPE, Column, KqlType
 NOW = ticks_of(datetime(2026, 1, 15, 12, 0, tzinfo=UTC))
 _STANDARD = (
     Column(name="TimeGenerated", type=KqlType.DATETIME),
-    Column(name="Timestamp", type=KqlType.DATETIME),
     Column(name="Type", type=KqlType.STRING),
 )
 
 
+_NAMED = {"timestamp": KqlType.DATETIME}
 # How the Data Collector API marks a column's type.
 _SUFFIXES = {
     "_s": KqlType.STRING,
@@ -58,6 +58,7 @@ class LenientCatalog(EmptyCatalog):
 
     names: set[str] = field(default_factory=set[str])
     columns: dict[str, KqlType] = field(default_factory=dict[str, KqlType])
+    kept: set[str] = field(default_factory=set[str])  # columns that are not in any bag
     standard: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
 
     def table(self, name: str, *, workspace: str | None = None) -> TableSchema | None:
@@ -66,7 +67,9 @@ class LenientCatalog(EmptyCatalog):
         if known is None and name not in self.names:
             return None
         columns = (
-            [Column(name=each, type=KqlType(kind)) for each, kind in known.items()] if known else list(_STANDARD)
+            [Column(name=each, type=KqlType(kind)) for each, kind in known.items()]
+            if known
+            else list(_STANDARD)
         )
         # DuckDB's names do not know case.
         taken = {column.name.lower() for column in columns}
@@ -75,6 +78,10 @@ class LenientCatalog(EmptyCatalog):
                 taken.add(each.lower())
                 columns.append(Column(name=each, type=kind))
         return TableSchema(name=name, columns=columns)
+
+    def invented(self) -> list[list[str]]:
+        """The columns that a plugin would find in the data: those the query goes on to name."""
+        return [[name, "DYNAMIC"] for name in self.columns if name not in self.kept]
 
     def table_names(self, *, workspace: str | None = None) -> Sequence[str]:
         del workspace
@@ -105,12 +112,14 @@ def _schemas() -> dict[str, dict[str, str]]:
     return json.loads(path.read_text()) if path.exists() else {}
 
 
-def execute(connection: duckdb.DuckDBPyConnection, translation: Translation) -> list[tuple[list[str], list[str], list[list[Any]]]]:
+def execute(
+    connection: duckdb.DuckDBPyConnection, translation: Translation
+) -> list[tuple[list[str], list[str], list[list[Any]]]]:
     """Run every result of a translation over empty tables."""
     for statement in translation.prelude:
         connection.execute(statement)
     if translation.functions:
-        from shared.kql.native import register  # noqa: PLC0415  only rare functions need it
+        from shared.kql.native import register
 
         register(connection, translation.functions)
     for scan in translation.scans:
@@ -155,7 +164,9 @@ class Engine:
         catalog = LenientCatalog(standard=_schemas())
         for _ in range(500):
             try:
-                translation = translate(query, catalog=catalog, now_ticks=NOW, probe=lambda _asked: self._invented(catalog))
+                translation = translate(
+                    query, catalog=catalog, now_ticks=NOW, probe=lambda _asked: catalog.invented()
+                )
                 break
             except KqlSemanticError as error:
                 if not self._learn(catalog, error):
@@ -165,22 +176,26 @@ class Engine:
         with duckdb.connect() as connection:
             execute(connection, translation)
 
-    def _invented(self, catalog: LenientCatalog) -> list[list[Any]]:
-        """Columns that a plugin would find in the data: those the query goes on to name."""
-        return [[name, "DYNAMIC"] for name in catalog.columns]
-
     def _learn(self, catalog: LenientCatalog, error: KqlSemanticError) -> bool:
-        name = (error.bare.split("'") + [""])[1]
-        if error.bare.startswith(("No table matches", "There is no table")) and not catalog.names:
+        """Create what the error asks for; False if it asks for nothing, or for what is there already."""
+        said = error.bare
+        name = [*said.split("'"), ""][1]
+        if said.startswith(("No table matches", "There is no table")) and not catalog.names:
             catalog.names.add("Heartbeat")
             return True
-        if error.bare.startswith("Failed to resolve table") and name not in catalog.names:
+        if said.startswith("Failed to resolve table") and name not in catalog.names:
             catalog.names.add(name)
             return True
-        asks = "Failed to resolve scalar", "Failed to resolve column", "The left side", "The right side"
-        if error.bare.startswith(asks) or " has no column '" in error.bare:
-            name = error.bare.rsplit("'", 2)[1] if " has no column '" in error.bare else name
-            if name not in catalog.columns and catalog.names:
-                catalog.columns[name] = _SUFFIXES.get(name[-2:], KqlType.DYNAMIC)
-                return True
-        return False
+        if said.startswith("bag_unpack(): the column") and name not in catalog.kept:
+            catalog.kept.add(name)
+            return True
+        if " has no column '" in said:
+            name = said.rsplit("'", 2)[1]
+        elif not said.startswith(("Failed to resolve scalar", "Failed to resolve column")) and (
+            "is a table; an expression" not in said
+        ):
+            return False
+        if name in catalog.columns:
+            return False
+        catalog.columns[name] = _NAMED.get(name.lower()) or _SUFFIXES.get(name[-2:], KqlType.DYNAMIC)
+        return True

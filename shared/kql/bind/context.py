@@ -1,6 +1,6 @@
 """One translation in progress: what it has asked for, and where its errors point."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NoReturn
 
@@ -67,7 +67,7 @@ class Context:
         self.natives.setdefault(name)
 
     @contextmanager
-    def ordered_by(self, keys: tuple[OrderKey, ...]) -> Iterator[None]:
+    def ordered_by(self, keys: tuple[OrderKey, ...]) -> Generator[None]:
         before, self.order = self.order, keys
         try:
             yield
@@ -96,7 +96,7 @@ class Context:
         raise self.error(error.message, at) from error
 
     @contextmanager
-    def inside(self, text: str, call: Node) -> Iterator[None]:
+    def inside(self, text: str, call: Node) -> Generator[None]:
         """While another text (a stored function's) is bound: errors point at the call."""
         self._place.append((self.text, call))
         before, self.text = self.text, text
@@ -112,7 +112,7 @@ class Context:
             self.fail("The query's functions and let statements expand too far.", at)
 
     @contextmanager
-    def pointing_at(self, node: Node) -> Iterator[None]:
+    def pointing_at(self, node: Node) -> Generator[None]:
         """What an emitter refuses becomes an error at this node."""
         try:
             yield

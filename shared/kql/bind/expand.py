@@ -55,7 +55,7 @@ def expanded(
         if bound.type is not T.DYNAMIC:
             ctx.fail(f"mv-expand takes a dynamic value, not one of type {bound.type}.", item)
         name = item.name or implied(item.value) or f"Column{number}"
-        if bound.columns != {bound.sql}:  # its elements are looked at in several places
+        if bound.columns != frozenset((bound.sql,)):  # its elements are looked at in several places
             bound = scalars.hoist(bound)
         sources.append((name, item.to or T.DYNAMIC, bound))
     base = scalars.prepared
@@ -71,7 +71,11 @@ def expanded(
         elements.append(element)
         rows[element] = Bound(sql=f"unnest({ref})", type=T.DYNAMIC, columns=frozenset((ref,)))
     place = fresh_ref("$row_element", taken)
-    longest = f"len({next(iter(lists))})" if len(lists) == 1 else f"greatest({', '.join(f'len({ref})' for ref in lists)})"
+    longest = (
+        f"len({next(iter(lists))})"
+        if len(lists) == 1
+        else f"greatest({', '.join(f'len({ref})' for ref in lists)})"
+    )
     rows[place] = Bound(sql=f"unnest(range({longest}))", type=T.LONG, columns=frozenset(lists))
     spread = SelectNode(listed, items=rows, pinned=True)
     columns = list(relation.columns)
@@ -87,9 +91,13 @@ def expanded(
     if index is not None:
         _place(columns, Col(index, T.LONG, place))
     node = SelectNode(spread, items=made)
-    order = (*base.order, OrderKey(ref=place)) if base.order else (OrderKey(ref=place),) if base.partition else ()
+    order = (
+        (*base.order, OrderKey(ref=place)) if base.order else (OrderKey(ref=place),) if base.partition else ()
+    )
     changed = [col.ref for col in relation.columns if col not in columns]
-    found = base.derived(node, columns, order=order, targets=base.untouched(changed), serialized=base.serialized)
+    found = base.derived(
+        node, columns, order=order, targets=base.untouched(changed), serialized=base.serialized
+    )
     return found, [name for name, _, _ in sources] + ([index] if index else [])
 
 
@@ -123,17 +131,31 @@ def mv_apply(binder: Binder, relation: Relation, node: ast.MvApply, env: Env) ->
         by_name = {col.name: col for col in body.columns}
         columns = [by_name.get(col.name, col) for col in outer] + added
         return body.derived(
-            body.node, columns, partition=relation.partition, reserved=relation.reserved, order=body.order or order,
-            targets=(), serialized=relation.serialized,
+            body.node,
+            columns,
+            partition=relation.partition,
+            reserved=relation.reserved,
+            order=body.order or order,
+            targets=(),
+            serialized=relation.serialized,
         )
     return _rejoined(relation, numbered, body, part, outer, added)
 
 
 def _rejoined(
-    relation: Relation, numbered: SelectNode, body: Relation, part: str, outer: Sequence[Col], added: Sequence[Col]
+    relation: Relation,
+    numbered: SelectNode,
+    body: Relation,
+    part: str,
+    outer: Sequence[Col],
+    added: Sequence[Col],
 ) -> Relation:
     """The parts' results next to the rows that the parts were made of."""
-    taken = {col.ref.lower() for col in outer} | {key.ref.lower() for key in relation.order} | set(relation.reserved)
+    taken = (
+        {col.ref.lower() for col in outer}
+        | {key.ref.lower() for key in relation.order}
+        | set(relation.reserved)
+    )
     moved = dict[str, str]()
     columns = list(outer)
     for col in added:
@@ -194,6 +216,10 @@ def partition(binder: Binder, relation: Relation, node: ast.Partition, env: Env)
     )
     body = run_body(binder, inner, node.body, env)
     return body.derived(
-        body.node, partition=relation.partition, reserved=relation.reserved, targets=(), order=(), serialized=False
+        body.node,
+        partition=relation.partition,
+        reserved=relation.reserved,
+        targets=(),
+        order=(),
+        serialized=False,
     )
-

@@ -5,7 +5,36 @@ from shared.kql.syntax import ast
 
 # Functions whose result keeps the name of the column they are applied to.
 _TRANSPARENT = frozenset(
-    ["bin", "floor", "bin_at", "tostring", "tolong", "toint", "todouble", "toreal", "tobool", "todatetime", "totimespan", "todecimal", "toguid", "todynamic", "parse_json", "parsejson", "tohex", "startofday", "startofweek", "startofmonth", "startofyear", "endofday", "endofweek", "endofmonth", "endofyear", "ceiling", "round", "abs"]
+    [
+        "bin",
+        "floor",
+        "bin_at",
+        "tostring",
+        "tolong",
+        "toint",
+        "todouble",
+        "toreal",
+        "tobool",
+        "todatetime",
+        "totimespan",
+        "todecimal",
+        "toguid",
+        "todynamic",
+        "parse_json",
+        "parsejson",
+        "tohex",
+        "startofday",
+        "startofweek",
+        "startofmonth",
+        "startofyear",
+        "endofday",
+        "endofweek",
+        "endofmonth",
+        "endofyear",
+        "ceiling",
+        "round",
+        "abs",
+    ]
 )
 
 
@@ -38,6 +67,8 @@ def implied(node: ast.Expr) -> str | None:
 def aggregate_name(node: ast.Call, function: Function) -> str:
     """`count_`, `sum_x`, `percentile_x_95`: from the function's own template."""
     template = function.auto_name or f"{function.name}_{{0}}"
+    if function.name == "count" and node.arguments:
+        template = "count_{0}"
     for place in range(4):
         hole = f"{{{place}}}"
         if hole in template:

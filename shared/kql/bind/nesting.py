@@ -80,7 +80,9 @@ def _beside(above: Relation, below: Relation, depth: int) -> Relation:
 
     def sql(needed: set[str], names: Sequence[str]) -> str:
         shown = [f"l.{moved[ref]} AS {ref}" if ref in moved else f"u.{ref}" for ref in sorted(needed)]
-        return f"SELECT {', '.join(shown) or 'NULL AS none'} FROM {names[0]} AS u JOIN {names[1]} AS l ON {on}"
+        return (
+            f"SELECT {', '.join(shown) or 'NULL AS none'} FROM {names[0]} AS u JOIN {names[1]} AS l ON {on}"
+        )
 
     return Relation(CustomNode((above.node, below.node), demand=demand, sql=sql), tuple(columns))
 
@@ -117,7 +119,7 @@ def top_hitters(binder: Binder, relation: Relation, node: ast.TopHitters, env: E
     else:
         label = f"approximate_sum_{implied(node.by) or ''}"
         groups.aggregate(ast.Named((label,), ast.Call("sum", (node.by,))))
-    found = sorted_by(binder, groups.relation(), [ast.Ordered(ast.Name(label), True)], env)
+    found = sorted_by(binder, groups.relation(), [ast.Ordered(ast.Name(label), descending=True)], env)
     return limited(binder, found, node.count, env)
 
 

@@ -1,6 +1,18 @@
 """Which function binds which operator."""
 
-from shared.kql.bind import expand, joins, nesting, parsing, plugins, scanning, searching, series, shape, summarize, unions
+from shared.kql.bind import (
+    expand,
+    joins,
+    nesting,
+    parsing,
+    plugins,
+    scanning,
+    searching,
+    series,
+    shape,
+    summarize,
+    unions,
+)
 from shared.kql.bind.tables import OperatorBinder, SourceBinder
 from shared.kql.syntax import ast
 

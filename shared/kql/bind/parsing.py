@@ -6,8 +6,8 @@ from shared.kql.bind.scalars import ScalarBinder
 from shared.kql.bind.scope import Col, Env, Relation, fresh_ref
 from shared.kql.bind.tables import Binder
 from shared.kql.functions.build import convert, literal, quote, result
-from shared.kql.functions.registry import Bound
 from shared.kql.functions.regexes import group_count
+from shared.kql.functions.registry import Bound
 from shared.kql.operators_text import regex_escape
 from shared.kql.plan.nodes import SelectNode
 from shared.kql.syntax import ast
@@ -114,7 +114,7 @@ def _pattern(
             places.append(groups)
             # A number ends where its digits do, so that a star may follow it.
             starred = not last and isinstance(parts[index + 1], ast.Star)
-            if part.type in _SHAPES and (kind == "regex" or starred):
+            if part.type is not None and part.type in _SHAPES and (kind == "regex" or starred):
                 shape = _SHAPES[part.type]
                 body += f"({shape})" if kind != "relaxed" else f"((?:{shape})?)"
             else:
@@ -138,10 +138,7 @@ def parse_kv(binder: Binder, relation: Relation, node: ast.ParseKv, env: Env) ->
     source = convert(binder.ctx, scalars.bind(node.source), T.STRING)
     base = scalars.prepared
     taken = base.taken() | {ref.lower() for ref, _ in scalars.hoisted}
-    if "regex" in options:
-        find = _by_regex(str(options["regex"]))
-    else:
-        find = _by_delimiters(options)
+    find = _by_regex(str(options["regex"])) if "regex" in options else _by_delimiters(options)
     made = dict[str, Bound]()
     columns = list(relation.columns)
     for declared in node.columns:
@@ -195,4 +192,3 @@ def _by_regex(pattern: str) -> Callable[[str, str], str]:
         return f"coalesce({values}[list_position({keys}, {quote(key)})], '')"
 
     return find
-

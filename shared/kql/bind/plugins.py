@@ -53,7 +53,7 @@ def _column(binder: Binder, relation: Relation, node: ast.Expr) -> Col:
 
 
 def _named_arguments(node: ast.Call) -> tuple[list[ast.Expr], dict[str, ast.Expr]]:
-    positional = [each for each in node.arguments if not isinstance(each, ast.Named)]
+    positional: list[ast.Expr] = [each for each in node.arguments if not isinstance(each, ast.Named)]
     named = {each.names[0]: each.value for each in node.arguments if isinstance(each, ast.Named)}
     return positional, named
 
@@ -81,9 +81,17 @@ def _bag_unpack(binder: Binder, relation: Relation, node: ast.Evaluate, env: Env
         gone = set(json.loads(ignored.value))
     kept = [col for col in relation.columns if col is not bag]
     if node.schema is not None:
-        found = [(declared.name, declared.type or T.DYNAMIC) for declared in node.schema if relation.find(declared.name) in (None, bag)]
+        found = [
+            (declared.name, declared.type or T.DYNAMIC)
+            for declared in node.schema
+            if relation.find(declared.name) in (None, bag)
+        ]
     else:
-        found = [(start + column.name, column.type) for column in binder.discover(_bag_keys(relation, bag), node.call) if column.name not in gone]
+        found = [
+            (start + column.name, column.type)
+            for column in binder.discover(_bag_keys(relation, bag), node.call)
+            if column.name not in gone
+        ]
     taken = relation.taken()
     made = dict[str, Bound]()
     columns = list(relation.columns)
@@ -118,7 +126,9 @@ def _bag_keys(relation: Relation, bag: Col) -> CustomNode:
         "WHERE t IS NOT NULL AND t <> 'NULL' GROUP BY k"
     )
     return CustomNode(
-        (relation.node,), demand=lambda _needed: ({bag.ref},), sql=lambda _needed, names: sql.replace("{0}", names[0])
+        (relation.node,),
+        demand=lambda _needed: ({bag.ref},),
+        sql=lambda _needed, names: sql.replace("{0}", names[0]),
     )
 
 
@@ -142,7 +152,7 @@ def _pivot(binder: Binder, relation: Relation, node: ast.Evaluate, env: Env) -> 
     rest = list(positional[1:])
     if rest and isinstance(rest[0], ast.Call):
         call = rest.pop(0)
-        assert isinstance(call, ast.Call)  # noqa: S101
+        assert isinstance(call, ast.Call)
     inputs = {each.name for each in call.arguments if isinstance(each, ast.Name)}
     by = (
         [_column(binder, relation, each) for each in rest]
@@ -158,10 +168,16 @@ def _pivot(binder: Binder, relation: Relation, node: ast.Evaluate, env: Env) -> 
     names_node = CustomNode(
         (grouped.node,),
         demand=lambda _needed: (text.columns,),
-        sql=lambda _needed, names: f"SELECT DISTINCT {text.sql} AS name, '{value.type}' AS kind FROM {names[0]}",
+        sql=lambda _needed, names: (
+            f"SELECT DISTINCT {text.sql} AS name, '{value.type}' AS kind FROM {names[0]}"
+        ),
     )
     found = (
-        [Column(name=declared.name, type=declared.type or value.type) for declared in node.schema if all(col.name != declared.name for col in by)]
+        [
+            Column(name=declared.name, type=declared.type or value.type)
+            for declared in node.schema
+            if all(col.name != declared.name for col in by)
+        ]
         if node.schema is not None
         else binder.discover(names_node, node.call)
     )
@@ -169,7 +185,11 @@ def _pivot(binder: Binder, relation: Relation, node: ast.Evaluate, env: Env) -> 
     taken = {col.ref.lower() for col in keys}
     columns = list(keys)
     items = {col.ref: Bound(sql=col.ref, type=col.type, columns=frozenset((col.ref,))) for col in keys}
-    empty = literal(0, T.LONG).sql if value.type is T.LONG and call.name in ("count", "countif", "sum", "dcount") else None
+    empty = (
+        literal(0, T.LONG).sql
+        if value.type is T.LONG and call.name in ("count", "countif", "sum", "dcount")
+        else None
+    )
     for column in found:
         name = unique_name(column.name, [col.name for col in columns])
         ref = fresh_ref(name, taken)
@@ -207,7 +227,11 @@ def _narrow(binder: Binder, relation: Relation, node: ast.Evaluate, env: Env) ->
         '"Value"': Bound(sql=f"struct_extract({cell}, 'v')", type=T.STRING, columns=frozenset((cell,))),
     }
     shown = SelectNode(listed, items=items, closed=True)
-    columns = (Col("Row", T.LONG, '"Row"'), Col("Column", T.STRING, '"Column"'), Col("Value", T.STRING, '"Value"'))
+    columns = (
+        Col("Row", T.LONG, '"Row"'),
+        Col("Column", T.STRING, '"Column"'),
+        Col("Value", T.STRING, '"Value"'),
+    )
     return Relation(shown, columns)
 
 

@@ -1,7 +1,7 @@
 """Scalar expressions: every name resolved, every operator typed, every call looked up in the registry."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from shared.kql import operators, operators_text
@@ -55,7 +55,7 @@ class ScalarBinder:
         self.gathered: dict[str, tuple[str, Bound]] = {}  # aggregate SQL → its ref and itself
         self.hoisted: list[tuple[str, Bound]] = []
         self._taken: set[str] | None = None
-        self._inside_aggregate = False
+        self.inside_aggregate = False
 
     # The row ----------------------------------------------------------------------------------------------------
 
@@ -63,6 +63,12 @@ class ScalarBinder:
         if self._taken is None:
             self._taken = self.relation.taken() if self.relation else set()
         return fresh_ref(name, self._taken)
+
+    def reserve(self, refs: Iterable[str]) -> None:
+        """Refs that the relation's node has besides its columns."""
+        self.fresh("$")
+        if self._taken is not None:
+            self._taken |= {ref.lower() for ref in refs}
 
     def hoist(self, bound: Bound) -> Bound:
         """The same value, as a column of its own."""
@@ -107,12 +113,14 @@ class ScalarBinder:
         made.row = {}
         made.hoisted, made.gathered = self.hoisted, self.gathered
         self.fresh("$")
-        made._taken, made._inside_aggregate = self._taken, self._inside_aggregate
+        made._taken, made.inside_aggregate = self._taken, self.inside_aggregate
         return made
 
     # Expressions ------------------------------------------------------------------------------------------------
 
-    def bind(self, node: ast.Expr, *, filtering: bool = False) -> Bound:
+    def bind(  # noqa: C901  one case per kind of node
+        self, node: ast.Expr, *, filtering: bool = False
+    ) -> Bound:
         match node:
             case ast.Name():
                 return self.name(node)
@@ -286,7 +294,7 @@ class ScalarBinder:
                     parts.append(f"{wanted} = " + (f"lower({other})" if folded else other))
             return result(" OR ".join(parts), T.BOOL, (text, *items))
         if not constants:
-            return literal(False, T.BOOL)
+            return Bound(sql="false", type=T.BOOL)
         pairs = [operators.align(self.ctx, "==", left, each) for each in constants]
         if left.type is T.DYNAMIC and any(pair[0].type is T.REAL for pair in pairs):
             pairs = [
@@ -542,14 +550,14 @@ class ScalarBinder:
         return self.hoist(Bound(sql=made.sql, type=made.type, columns=columns))
 
     def aggregate(self, node: ast.Call, function: Function) -> Bound:
-        if not self.aggregates or self._inside_aggregate:
+        if not self.aggregates or self.inside_aggregate:
             return self.ctx.fail(f"The aggregate '{node.name}' cannot stand here.", node)
-        self._inside_aggregate = True
+        self.inside_aggregate = True
         args = [
             self.bind(argument, filtering=index == len(node.arguments) - 1)
             for index, argument in enumerate(self.spread(node, function))
         ]
-        self._inside_aggregate = False
+        self.inside_aggregate = False
         return self.gather(self.emit_aggregate(node, function, args))
 
     def emit_aggregate(self, node: ast.Call, function: Function, args: Sequence[Bound]) -> Bound:

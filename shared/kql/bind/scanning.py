@@ -1,7 +1,7 @@
 """scan with one step: state that goes from row to row."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from shared.kql.bind.scalars import ScalarBinder
 from shared.kql.bind.scope import Col, Env, Relation, fresh_ref
@@ -47,14 +47,14 @@ def scan(binder: Binder, relation: Relation, node: ast.Scan, env: Env) -> Relati
         with ctx.pointing_at(each):
             defaults.append(convert(ctx, value, col.type))
     # The step's own state: what it declared, and the last row it matched.
-    state = [Col(f"{step.name}.{col.name}", col.type, fresh_ref(f"$state_{col.name}", taken)) for col in declared]
+    state = [
+        Col(f"{step.name}.{col.name}", col.type, fresh_ref(f"$state_{col.name}", taken)) for col in declared
+    ]
     last = [
         Col(f"{step.name}.{col.name}", col.type, fresh_ref(f"$last_{col.name}", taken))
         for col in relation.columns
     ]
-    plain = [
-        Col(col.name, col.type, default.sql) for col, default in zip(declared, defaults, strict=True)
-    ]
+    plain = [Col(col.name, col.type, default.sql) for col, default in zip(declared, defaults, strict=True)]
     seen = Relation(relation.node, (*relation.columns, *plain, *state, *last))
     scalars = ScalarBinder(binder, env, seen)
     names = {col.name for col in (*state, *last)}
@@ -78,7 +78,10 @@ def scan(binder: Binder, relation: Relation, node: ast.Scan, env: Env) -> Relati
             [
                 "0::BIGINT AS n",
                 "false AS hit",
-                *(f"{default.sql}::{SQL_TYPE[col.type]} AS {col.ref}" for col, default in zip(state, defaults, strict=True)),
+                *(
+                    f"{default.sql}::{SQL_TYPE[col.type]} AS {col.ref}"
+                    for col, default in zip(state, defaults, strict=True)
+                ),
                 *(f"{literal(None, col.type).sql} AS {col.ref}" for col in last),
             ]
         )
@@ -118,5 +121,5 @@ def _stated(node: Any, step: str, names: set[str]) -> Any:
         }
         return type(node)(*parts.values(), span=node.span)
     if isinstance(node, tuple):
-        return tuple(_stated(each, step, names) for each in node)
+        return tuple(_stated(each, step, names) for each in cast("tuple[Any, ...]", node))
     return node

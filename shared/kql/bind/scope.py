@@ -51,7 +51,11 @@ class Relation:
 
     def taken(self) -> set[str]:
         """The refs in use, in lower case."""
-        return {col.ref.lower() for col in self.columns} | {key.ref.lower() for key in self.order} | self.reserved
+        return (
+            {col.ref.lower() for col in self.columns}
+            | {key.ref.lower() for key in self.order}
+            | self.reserved
+        )
 
     def derived(self, node: PlanNode, columns: Iterable[Col] | None = None, **changes: object) -> "Relation":
         """The same rows in the same order on another node, with these columns."""
@@ -159,7 +163,7 @@ class Env:
 
     def views(self) -> Sequence[tuple[str, Binding]]:
         """Tabular names, outermost first, for wildcards."""
-        inherited = self.outer.views() if self.outer else []
+        inherited: Sequence[tuple[str, Binding]] = self.outer.views() if self.outer else ()
         return [
             *inherited,
             *((name, each) for name, each in self.names.items() if not isinstance(each, ScalarLet)),

@@ -91,7 +91,11 @@ def _word(left: ast.Expr, text: str, at: ast.Node, *, sensitive: bool) -> ast.Ex
     tail = "_cs" if sensitive else ""
     bare = text.strip("*")
     if text == "*" or not bare:
-        return ast.Call("isnotempty", (left,), span=at.span) if not isinstance(left, ast.Star) else ast.Literal(T.BOOL, True)
+        return (
+            ast.Call("isnotempty", (left,), span=at.span)
+            if not isinstance(left, ast.Star)
+            else ast.Literal(T.BOOL, value=True)
+        )
     starts, ends = text.endswith("*"), text.startswith("*")
     if "*" in bare:
         pieces = [regex_part(piece) for piece in bare.split("*")]
@@ -115,7 +119,9 @@ def find(binder: Binder, relation: Relation | None, node: ast.Find, env: Env) ->
     wanted = [item.name for item in node.columns if isinstance(item, ast.Name)]
     if not node.columns:
         wanted = sorted(_mentioned(predicate))
-    packed = not node.columns or any(isinstance(item, ast.Call) and item.name == "pack_all" for item in node.columns)
+    packed = not node.columns or any(
+        isinstance(item, ast.Call) and item.name == "pack_all" for item in node.columns
+    )
     problem: KqlSemanticError | None = None
     for position, part in enumerate(_sources(binder, relation, node.tables, env)):
         try:
@@ -155,9 +161,7 @@ def _mentioned(node: ast.Expr) -> set[str]:
             return set()
 
 
-def _narrowed(
-    binder: Binder, relation: Relation, wanted: list[str], *, packed: bool, name: str
-) -> Relation:
+def _narrowed(binder: Binder, relation: Relation, wanted: list[str], *, packed: bool, name: str) -> Relation:
     columns = [col for each in wanted if (col := relation.find(each)) is not None]
     rest = [col for col in relation.columns if col not in columns]
     if not packed:

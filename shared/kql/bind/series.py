@@ -42,7 +42,8 @@ def make_series(binder: Binder, relation: Relation, node: ast.MakeSeries, env: E
     inside = Bound(sql=f"({axis_ref} >= {start.sql} AND {axis_ref} < {stop.sql})", type=T.BOOL, columns=reads)
     bucket_ref = fresh_ref("$bucket", taken)
     bucketed = SelectNode(
-        SelectNode(marked.node, where=[inside]), items={bucket_ref: Bound(sql=place, type=T.LONG, columns=reads)}
+        SelectNode(marked.node, where=[inside]),
+        items={bucket_ref: Bound(sql=place, type=T.LONG, columns=reads)},
     )
     bucket = Col("$bucket", T.LONG, bucket_ref)
     rows = marked.derived(bucketed, (*marked.columns, bucket))
@@ -57,7 +58,7 @@ def make_series(binder: Binder, relation: Relation, node: ast.MakeSeries, env: E
         groups.aggregate(ast.Named((name or f"Column{len(defaults) + 1}",), item.call))
         defaults.append(outside.bind(item.default) if item.default is not None else None)
     grouped = groups.relation()
-    keys = [col for col in grouped.columns[: len(node.by)]]
+    keys = list(grouped.columns[: len(node.by)])
     values = grouped.columns[len(groups.keys) :]
     count_sql = _steps(start.sql, stop.sql, step.sql, axis.type)
     return _arrays(
@@ -69,12 +70,23 @@ def make_series(binder: Binder, relation: Relation, node: ast.MakeSeries, env: E
         axis_name,
         axis.type,
         (start, stop, step, count_sql),
-        nonempty=any(name == "kind" and isinstance(value, ast.Name) and value.name == "nonempty" for name, value in node.parameters),
+        nonempty=any(
+            name == "kind" and isinstance(value, ast.Name) and value.name == "nonempty"
+            for name, value in node.parameters
+        ),
     )
 
 
 def _edge(
-    binder: Binder, marked: Relation, axis: Bound, ref: str, node: ast.Expr | None, step: Bound, env: Env, *, last: bool
+    binder: Binder,
+    marked: Relation,
+    axis: Bound,
+    ref: str,
+    node: ast.Expr | None,
+    step: Bound,
+    env: Env,
+    *,
+    last: bool,
 ) -> Bound:
     if node is not None:
         with binder.ctx.pointing_at(node):
@@ -125,13 +137,15 @@ def _arrays(
         if empty.value is None and empty.constant and default is not None:
             fallback = "NULL"
         else:
-            target = col.type if operators.is_number(col.type) and operators.is_number(empty.type) else empty.type
+            target = (
+                col.type if operators.is_number(col.type) and operators.is_number(empty.type) else empty.type
+            )
             if col.type in (T.LONG, T.INT) and empty.type is T.REAL:
                 target = T.REAL
             fallback = convert(ctx, convert(ctx, empty, target), T.DYNAMIC).sql
         value = convert(ctx, Bound(sql=f"g.{col.ref}", type=col.type), T.DYNAMIC).sql
-        sql = f"to_json(list(CASE WHEN g.{bucket} IS NULL THEN {fallback} ELSE {value} END ORDER BY i.i))"
-        arrays[ref] = (col.ref, sql)
+        listed = f"to_json(list(CASE WHEN g.{bucket} IS NULL THEN {fallback} ELSE {value} END ORDER BY i.i))"
+        arrays[ref] = (col.ref, listed)
         columns.append(Col(name, T.DYNAMIC, ref))
     point = Bound(sql=f"({start.sql} + i.i * {step.sql})", type=axis_type)
     axis_ref = fresh_ref(unique_name(axis_name, used), taken)
@@ -141,7 +155,14 @@ def _arrays(
     edge_reads = start.columns | stop.columns | step.columns
 
     def demand(needed: set[str]) -> tuple[set[str]]:
-        return ({bucket, *refs, *(arrays[ref][0] for ref in needed if ref in arrays and arrays[ref][0]), *edge_reads},)
+        return (
+            {
+                bucket,
+                *refs,
+                *(arrays[ref][0] for ref in needed if ref in arrays and arrays[ref][0]),
+                *edge_reads,
+            },
+        )
 
     def sql(needed: set[str], names: Sequence[str]) -> str:
         shown = [f"k.{ref}" if ref in refs else f"{arrays[ref][1]} AS {ref}" for ref in sorted(needed)]
@@ -160,4 +181,3 @@ def _arrays(
 
     node = CustomNode((grouped.node,), demand=demand, sql=sql)
     return Relation(node, tuple(columns))
-

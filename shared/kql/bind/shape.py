@@ -73,7 +73,7 @@ def computed(
     old = {col.ref: col for col in relation.columns}
     columns = list(relation.columns) if keep else list[Col]()
     for name, bound in items:
-        passing = old.get(bound.sql) if bound.columns == {bound.sql} else None
+        passing = old.get(bound.sql) if bound.columns == frozenset((bound.sql,)) else None
         if passing is not None and passing.type is bound.type:
             col = Col(name, bound.type, passing.ref)
         else:
@@ -133,7 +133,10 @@ def _several(scalars: ScalarBinder, call: ast.Call, names: Sequence[str]) -> lis
     arguments = [scalars.bind(each) for each in call.arguments]
     source = implied(call.arguments[0]) if call.arguments else None
     return [
-        (names[index] if index < len(names) else f"{call.name}_{source or ''}_{suffix}", emit(scalars.ctx, arguments))
+        (
+            names[index] if index < len(names) else f"{call.name}_{source or ''}_{suffix}",
+            emit(scalars.ctx, arguments),
+        )
         for index, (suffix, emit) in enumerate(TUPLES[call.name])
         if index < len(names) or not names
     ]
@@ -216,18 +219,22 @@ def rename(binder: Binder, relation: Relation, node: ast.Project) -> Relation:
     )
 
 
+def _by_name(col: Col) -> str:
+    return col.name
+
+
+def _natural(col: Col) -> list[tuple[int, str]]:
+    """`a2` before `a10`."""
+    return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", col.name)]
+
+
 def reorder(binder: Binder, relation: Relation, node: ast.Reorder, env: Env) -> Relation:
     del env
     first = list[Col]()
     for item in node.items:
         found = [col for col in matching(binder, relation, item.expression, strict=False) if col not in first]
         if item.descending is not None:
-            key = (
-                (lambda col: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", col.name)])
-                if item.granny
-                else (lambda col: col.name)
-            )
-            found.sort(key=key, reverse=item.descending)
+            found.sort(key=_natural if item.granny else _by_name, reverse=item.descending)
         first += found
     return rearranged(relation, [*first, *(col for col in relation.columns if col not in first)])
 
@@ -281,7 +288,7 @@ def sorted_by(binder: Binder, relation: Relation, keys: Sequence[ast.Ordered], e
         if bound.constant:
             continue
         ref = bound.sql
-        if bound.columns != {ref}:
+        if bound.columns != frozenset((ref,)):
             ref = fresh_ref("$key", taken)
             made[ref] = bound
         descending = key.descending is not False
@@ -289,9 +296,7 @@ def sorted_by(binder: Binder, relation: Relation, keys: Sequence[ast.Ordered], e
         order.append(OrderKey(ref=ref, descending=descending, nulls_first=nulls_first))
     node = SelectNode(base.node, items=made) if made else base.node
     kept = [key for key in relation.order if key.ref.startswith('"$row')]
-    return base.derived(
-        node, relation.columns, order=tuple([*order, *kept]), serialized=True, whole=relation.whole
-    )
+    return base.derived(node, relation.columns, order=(*order, *kept), serialized=True, whole=relation.whole)
 
 
 def sort(binder: Binder, relation: Relation, node: ast.Sort, env: Env) -> Relation:

@@ -54,17 +54,14 @@ class Groups:
         taken |= {ref.lower() for ref, _ in scalars.hoisted}
         for name, bound in found:
             ref = bound.sql
-            if bound.columns != {ref}:
+            if bound.columns != frozenset((ref,)):
                 ref = fresh_ref(name, taken)
                 made[ref] = bound
             self.keys.append(Col(name, bound.type, ref))
         node = SelectNode(base.node, items=made) if made else base.node
         self.source = base.derived(node, self.source.columns)
         self.scalars = ScalarBinder(self.binder, self.env, self.source, aggregates=True)
-        for ref in made:
-            self.scalars.fresh("$")
-            assert self.scalars._taken is not None  # noqa: SLF001
-            self.scalars._taken.add(ref.lower())  # noqa: SLF001
+        self.scalars.reserve(made)
 
     def aggregate(self, item: ast.Expr) -> None:
         names = item.names if isinstance(item, ast.Named) else ()
@@ -121,7 +118,7 @@ class Groups:
 
     def _several(self, arguments: Sequence[ast.Expr], skip: set[str]) -> list[tuple[str, Bound]]:
         """The columns that an aggregate returns along: `*` is all that are not keys."""
-        self.scalars._inside_aggregate = True  # noqa: SLF001
+        self.scalars.inside_aggregate = True
         found = list[tuple[str, Bound]]()
         hidden = {key.name for key in self.keys} | skip
         for argument in arguments:
@@ -129,7 +126,7 @@ class Groups:
                 found += [(col.name, col.bound()) for col in self.source.columns if col.name not in hidden]
             else:
                 found.append((implied(argument) or f"Column{len(found) + 1}", self.scalars.bind(argument)))
-        self.scalars._inside_aggregate = False  # noqa: SLF001
+        self.scalars.inside_aggregate = False
         return found
 
     def _extreme(self, names: tuple[str, ...], node: ast.Call) -> bool:
@@ -194,7 +191,7 @@ class Groups:
         base = self.scalars.prepared
         refs = [*(key.ref for key in self.keys), *base.partition]
         items = {ref: Bound(sql=ref, type=T.LONG, columns=frozenset((ref,))) for ref in refs}
-        items |= {ref: bound for ref, bound in self.scalars.gathered.values()}
+        items |= dict(self.scalars.gathered.values())
         order, items = first_seen(base, items)
         node = SelectNode(base.node, items=items, group=list(dict.fromkeys(refs)))
         columns = list(self.keys)
@@ -204,15 +201,13 @@ class Groups:
             used = [col.name for col in columns]
             if name in used:
                 name = unique_name(name, used)
-            passing = bound.columns == {bound.sql} and bound.sql in items
+            passing = bound.columns == frozenset((bound.sql,)) and bound.sql in items
             ref = bound.sql if passing else fresh_ref(name, taken)
             if not passing:
                 made[ref] = bound
             columns.append(Col(name, bound.type, ref))
         final = SelectNode(node, items=made) if made else node
-        return Relation(
-            final, tuple(columns), order=order, partition=base.partition, reserved=base.reserved
-        )
+        return Relation(final, tuple(columns), order=order, partition=base.partition, reserved=base.reserved)
 
 
 def summarize(binder: Binder, relation: Relation, node: ast.Summarize, env: Env) -> Relation:

@@ -73,8 +73,8 @@ def tables_of(binder: Binder, node: ast.Expr, env: Env, *, fuzzy: bool) -> list[
     return found
 
 
-def united(parts: Sequence[Relation], *, source: str | None, inner: bool = False) -> Relation:
-    """The rows of all parts. `source` names a column that tells which part a row is of."""
+def _labels(parts: Sequence[Relation], *, inner: bool) -> dict[tuple[str, KqlType], str]:
+    """The result's columns, by name and type; a name with several types becomes several columns."""
     kinds = dict[str, list[KqlType]]()
     for part in parts:
         for col in part.columns:
@@ -85,11 +85,16 @@ def united(parts: Sequence[Relation], *, source: str | None, inner: bool = False
         common = [name for name in kinds if all(part.find(name) is not None for part in parts)]
         kinds = {name: kinds[name] for name in common}
     plain = {name for name, types in kinds.items() if len(types) == 1}
-    shown = dict[tuple[str, KqlType], str]()
-    for name, types in kinds.items():
-        for kind in types:
-            label = name if len(types) == 1 else unique_name(f"{name}_{kind}", plain)
-            shown[(name, kind)] = label
+    return {
+        (name, kind): name if len(types) == 1 else unique_name(f"{name}_{kind}", plain)
+        for name, types in kinds.items()
+        for kind in types
+    }
+
+
+def united(parts: Sequence[Relation], *, source: str | None, inner: bool = False) -> Relation:
+    """The rows of all parts. `source` names a column that tells which part a row is of."""
+    shown = _labels(parts, inner=inner)
     columns = list[Col]()
     taken = set[str]()
     if source is not None:

@@ -135,14 +135,14 @@ class SelectNode(PlanNode):
         pinned: bool = False,
         qualify: Bound | None = None,
     ) -> None:
-        where = list(where)
+        filters = list(where)
         # A bare filter below becomes part of this SELECT.
         while isinstance(source, SelectNode) and source.is_bare_filter() and not source.materialized:
-            where = [*source.where, *where]
+            filters = [*source.where, *filters]
             source = source.inputs[0]
         super().__init__((source,))
         self.items = items or {}
-        self.where = where
+        self.where: list[Bound] = filters
         self.extra = list(extra)
         self.group = group
         self.order = tuple(order)
@@ -153,7 +153,8 @@ class SelectNode(PlanNode):
 
     def is_bare_filter(self) -> bool:
         return (
-            not (self.items or self.extra or self.closed or self.order or self.limit or self.qualify) and self.group is None
+            not (self.items or self.extra or self.closed or self.order or self.limit or self.qualify)
+            and self.group is None
         )
 
     def demand(self) -> None:

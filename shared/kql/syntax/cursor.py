@@ -22,7 +22,7 @@ TYPE_NAMES: dict[str, KqlType] = {
     "object": KqlType.DYNAMIC,
 }
 
-RESERVED = frozenset("first last missing asc desc true false and or by on".split())
+RESERVED = frozenset(["first", "last", "missing", "asc", "desc", "true", "false", "and", "or", "by", "on"])
 """Words that Kusto does not take as the name of a column, measured."""
 
 _DEEPEST = 400
@@ -35,7 +35,7 @@ class Cursor:
     def __init__(self, text: str) -> None:
         self.text = text
         self.tokens = tokenize(text)
-        self.at = 0
+        self.at: int = 0
         self.depth = 0
 
     @property
@@ -91,7 +91,9 @@ class Cursor:
     def need_column(self, what: str = "A name") -> str:
         """A name for a column: some words cannot be one without brackets."""
         if self.token.kind is TokenKind.NAME and self.token.text in RESERVED:
-            self.fail(f"'{self.token.text}' is a word of the language; write ['{self.token.text}'] for a column.")
+            self.fail(
+                f"'{self.token.text}' is a word of the language; write ['{self.token.text}'] for a column."
+            )
         return self.need_name(what)
 
     def need_name(self, what: str = "A name") -> str:
@@ -105,7 +107,7 @@ class Cursor:
         if token.kind is TokenKind.TIMESPAN:  # a column that is called `7d`
             self.at += 1
             return token.text
-        self.fail(f"{what} is expected here.")
+        return self.fail(f"{what} is expected here.")
 
     def need_type(self) -> KqlType:
         token = self.token

@@ -51,6 +51,7 @@ class ExpressionParser(Cursor):
     """In `search`, `column:"x"` is a condition."""
 
     def pipeline_tail(self, source: Expr | None, start: int) -> ast.Pipeline:
+        del source, start
         raise AssertionError("the tabular parser provides this")
 
     def table_literal(self) -> Expr:
@@ -276,7 +277,7 @@ class ExpressionParser(Cursor):
         if kind is TokenKind.QUOTED_NAME:
             self.advance()
             if self.is_punct("("):
-                return ast.Call(token.value, self.arguments(), True, span=self.span_from(token.start))
+                return ast.Call(token.value, self.arguments(), quoted=True, span=self.span_from(token.start))
             return ast.Name(token.value, span=(token.start, token.end))
         if kind in (TokenKind.LONG, TokenKind.REAL, TokenKind.TIMESPAN, TokenKind.RAW):
             self.advance()

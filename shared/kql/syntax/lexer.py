@@ -2,6 +2,7 @@
 
 import re
 from enum import IntEnum
+from functools import cache
 from typing import Final, NamedTuple
 
 from shared.kql.errors import KqlSyntaxError
@@ -39,7 +40,7 @@ _RAW_TYPES: Final = (
     "datetime|date|timespan|time|guid|uuid|uniqueid|bool|boolean|int|int32|long|int64|real|double|decimal"
 )
 _WORD: Final = r"[^\W\d][\w]*"
-_SCANNER: Final = re.compile(
+_PATTERN: Final = (
     r"(?P<space>[\s\u00a0\u1680\u2000-\u200d\u2028\u2029\u202f\u205f\u2060\u3000\ufeff]+|//[^\n\r]*|(?<![^\n])\#[^\n]*)"
     rf"|(?P<hyphenated>(?:{_HYPHENATED})(?![\w-]))"
     rf"|(?P<raw>(?:{_RAW_TYPES})[ \t]*\((?![ \t]*\)))"
@@ -52,13 +53,16 @@ _SCANNER: Final = re.compile(
     r"|(?P<digitname>\d+_*[^\W\d]\w*)"
     r"|(?P<long>\d+)"
     r"|(?P<bracketed>\[\s*(?:'(?:[^'\\\n]|\\.)*'|\"(?:[^\"\\\n]|\\.)*\")\s*\])"
-    r"|(?P<punct>==|!=|<>|<=|>=|=~|!~|=>|\.\.|\||[-+*/%<>=!~(){}\[\],;:.?&^@#])",
-    re.DOTALL,
+    r"|(?P<punct>==|!=|<>|<=|>=|=~|!~|=>|\.\.|\||[-+*/%<>=!~(){}\[\],;:.?&^@#])"
 )
 _ESCAPES: Final = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
-_ESCAPE: Final = re.compile(
-    r"\\(?:u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|x([0-9a-fA-F]{1,2})|([0-7]{3})|(.))", re.DOTALL
-)
+_ESCAPE: Final = r"(?s)\\(?:u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|x([0-9a-fA-F]{1,2})|([0-7]{3})|(.))"
+
+
+@cache
+def _scanner() -> re.Pattern[str]:
+    """Compiled when the first query comes: it is the larger part of what importing would cost."""
+    return re.compile(_PATTERN, re.DOTALL)
 
 
 def _unescape(found: re.Match[str]) -> str:
@@ -79,14 +83,14 @@ def string_value(text: str) -> str:
     if text[:3] in ("```", "~~~"):
         return text[3:-3]
     body = text[1:-1]
-    return _ESCAPE.sub(_unescape, body) if "\\" in body else body
+    return re.sub(_ESCAPE, _unescape, body) if "\\" in body else body
 
 
 def tokenize(text: str) -> list[Token]:  # noqa: C901  one branch per kind of token, in one loop, for speed
     """All tokens, closed by an END. Raises KqlSyntaxError at the first character that fits nothing."""
     tokens: list[Token] = []
     add = tokens.append
-    match = _SCANNER.match
+    match = _scanner().match
     at, size = 0, len(text)
     while at < size:
         found = match(text, at)

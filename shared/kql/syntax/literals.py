@@ -21,29 +21,29 @@ _UNITS: Final[dict[str, int]] = {
 }
 UNIT_PATTERN: Final = "|".join(sorted(_UNITS, key=len, reverse=True))
 
-_WITH_UNIT: Final = re.compile(rf"(\d+(?:\.\d*)?|\.\d+)\s*({UNIT_PATTERN})")
-_CLOCK: Final = re.compile(r"(-)?\s*(?:(\d+)\.)?(\d{1,2}):(\d{1,2})(?::(\d{1,2})(?:\.(\d{1,7})\d*)?)?")
-_ISO: Final = re.compile(
+_WITH_UNIT: Final = rf"(\d+(?:\.\d*)?|\.\d+)\s*({UNIT_PATTERN})"
+_CLOCK: Final = r"(-)?\s*(?:(\d+)\.)?(\d{1,2}):(\d{1,2})(?::(\d{1,2})(?:\.(\d{1,7})\d*)?)?"
+_ISO: Final = (
     r"(\d{4})\s*-\s*(\d{1,2})(?:\s*-\s*(\d{1,2}))?"
     r"(?:(?:\s+|\s*[Tt]\s*)(\d{1,2})(?::(\d{1,2})(?::(\d{1,2})(?:[.,](\d{1,9})\d*)?)?)?)?\s*(AM|PM|am|pm)?\s*"
     r"([Zz]|GMT|UTC|[+-]\d{1,2}:?\d{2})?"
 )
-_AMERICAN: Final = re.compile(
+_AMERICAN: Final = (
     r"(\d{1,2})[/-](\d{1,2})[/-](\d{4})"
     r"(?:(?:\s+|\s*[Tt]\s*)(\d{1,2})(?::(\d{1,2})(?::(\d{1,2})(?:[.,](\d{1,9})\d*)?)?)?)?\s*(AM|PM|am|pm)?\s*"
     r"([Zz]|GMT|UTC|[+-]\d{1,2}:?\d{2})?"
 )
-_COMPACT: Final = re.compile(r"(\d{4})(\d{2})(\d{2})(?:[Tt]?(\d{2})(\d{2})(\d{2})?)?[Zz]?")
+_COMPACT: Final = r"(\d{4})(\d{2})(\d{2})(?:[Tt]?(\d{2})(\d{2})(\d{2})?)?[Zz]?"
 _MONTHS: Final = {
     name: number
     for number, name in enumerate(
         ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"), 1
     )
 }
-_PARTS: Final = re.compile(
+_PARTS: Final = (
     r"(\d{4})\s*,\s*(\d{1,2})\s*,\s*(\d{1,2})(?:\s*,\s*(\d{1,2}))?(?:\s*,\s*(\d{1,2}))?(?:\s*,\s*(\d{1,2}))?"
 )
-_RFC: Final = re.compile(
+_RFC: Final = (
     r"(?:(?:Mon|Tues?|Wed(?:nes)?|Thu(?:rs)?|Fri|Sat(?:ur)?|Sun)(?:day)?,?\s+)?(\d{1,2})[\s-]+([A-Za-z]{3})[a-z]*[\s-]+(\d{4}|\d{2})"
     r"(?:\s+(\d{1,2}):(\d{2})(?::(\d{2})(?:\.(\d{1,7})\d*)?)?)?\s*(AM|PM|am|pm)?\s*([Zz]|GMT|UTC|[+-]\d{2}:?\d{2})?"
 )
@@ -52,11 +52,11 @@ _RFC: Final = re.compile(
 def timespan_ticks(text: str) -> int | None:
     """The ticks of `1d`, `2.5h`, `1.02:03:04.5`, `-00:10:00`, a bare number of days; None where it is none of these."""
     text = text.strip()
-    found = _WITH_UNIT.fullmatch(text.removeprefix("-").removeprefix("+").strip())
+    found = re.fullmatch(_WITH_UNIT, text.removeprefix("-").removeprefix("+").strip())
     if found:
         ticks = round(Decimal(found[1]) * _UNITS[found[2]])
         return -ticks if text.startswith("-") else ticks
-    found = _CLOCK.fullmatch(text)
+    found = re.fullmatch(_CLOCK, text)
     if found:
         sign, days, hours, minutes, seconds, fraction = found.groups()
         whole = (int(days or 0) * 24 + int(hours)) * 3600 + int(minutes) * 60 + int(seconds or 0)
@@ -90,25 +90,25 @@ def _assemble(year: int, month: int, day: int, clock: tuple[str | None, ...], zo
 def datetime_ticks(text: str) -> int | None:
     """The ticks of a datetime in any spelling Kusto reads without a culture; None where it is none."""
     text = text.strip().strip("\"'").strip()
-    found = _ISO.fullmatch(text)
+    found = re.fullmatch(_ISO, text)
     if found:
         year, month, day, *clock, zone = found.groups()
         return _assemble(int(year), int(month), int(day or 1), tuple(clock), zone)
-    found = _AMERICAN.fullmatch(text)
+    found = re.fullmatch(_AMERICAN, text)
     if found:
         month, day, year, *clock, zone = found.groups()
         return _assemble(int(year), int(month), int(day), tuple(clock), zone)
-    found = _RFC.fullmatch(text)
+    found = re.fullmatch(_RFC, text)
     if found:
         day, name, year, *clock, zone = found.groups()
         number = _MONTHS.get(name.lower())
         full = int(year) + (2000 if len(year) == 2 else 0)
         return None if number is None else _assemble(full, number, int(day), tuple(clock), zone)
-    found = _PARTS.fullmatch(text)
+    found = re.fullmatch(_PARTS, text)
     if found:
         year, month, day, hour, minute, second = found.groups()
         return _assemble(int(year), int(month), int(day), (hour, minute, second, None, None), None)
-    found = _COMPACT.fullmatch(text)
+    found = re.fullmatch(_COMPACT, text)
     if found:
         year, month, day, hour, minute, second = found.groups()
         return _assemble(int(year), int(month), int(day), (hour, minute, second, None, None), None)

@@ -11,11 +11,87 @@ from shared.kql.types import KqlType
 
 _PLAIN: Final = re.compile(r"[^\W\d]\w*")
 _KEYWORDS: Final = frozenset(
-    "and or in between has contains startswith endswith matches true false asc desc nulls first last by on to from "
-    "step with limit missing datetime date timespan time guid uuid uniqueid bool boolean int int32 long int64 real "
-    "double decimal dynamic typeof datatable externaldata print union search find range evaluate let set where "
-    "filter project extend summarize count take top sort order join lookup as in~ default others of "
-    "has_any has_all hasprefix hassuffix kind hint view like notlike not".split()
+    [
+        "and",
+        "or",
+        "in",
+        "between",
+        "has",
+        "contains",
+        "startswith",
+        "endswith",
+        "matches",
+        "true",
+        "false",
+        "asc",
+        "desc",
+        "nulls",
+        "first",
+        "last",
+        "by",
+        "on",
+        "to",
+        "from",
+        "step",
+        "with",
+        "limit",
+        "missing",
+        "datetime",
+        "date",
+        "timespan",
+        "time",
+        "guid",
+        "uuid",
+        "uniqueid",
+        "bool",
+        "boolean",
+        "int",
+        "int32",
+        "long",
+        "int64",
+        "real",
+        "double",
+        "decimal",
+        "dynamic",
+        "typeof",
+        "datatable",
+        "externaldata",
+        "print",
+        "union",
+        "search",
+        "find",
+        "range",
+        "evaluate",
+        "let",
+        "set",
+        "where",
+        "filter",
+        "project",
+        "extend",
+        "summarize",
+        "count",
+        "take",
+        "top",
+        "sort",
+        "order",
+        "join",
+        "lookup",
+        "as",
+        "in~",
+        "default",
+        "others",
+        "of",
+        "has_any",
+        "has_all",
+        "hasprefix",
+        "hassuffix",
+        "kind",
+        "hint",
+        "view",
+        "like",
+        "notlike",
+        "not",
+    ]
 )
 _LEVELS: Final = {
     "or": OR, "and": AND, "+": ADD, "-": ADD, "*": MULTIPLY, "/": MULTIPLY, "%": MULTIPLY,
@@ -44,10 +120,9 @@ def _quoted(text: str) -> str:
 
 def _statement(node: ast.Statement) -> str:
     match node:
-        case ast.Let(name=name, value=ast.Lambda() as value):
-            return f"let {name_text(name)} = {_lambda(value)}"
         case ast.Let(name=name, value=value):
-            return f"let {name_text(name)} = {_argument(value)}"
+            text = _lambda(value) if isinstance(value, ast.Lambda) else _argument(value)
+            return f"let {name_text(name)} = {text}"
         case ast.SetOption(name=name, value=value):
             return f"set {name}" + (f" = {_parameter_value(value)}" if value is not None else "")
         case ast.DeclareParameters(parameters=parameters):
@@ -75,7 +150,7 @@ def _declared(items: Sequence[ast.Declared]) -> str:
     return f"({', '.join(found)})"
 
 
-def _literal(node: ast.Literal) -> str:  # noqa: C901  one line per type
+def _literal(node: ast.Literal) -> str:
     value = node.value
     if value is None:
         return f"{node.type}(null)"
@@ -96,7 +171,6 @@ def _literal(node: ast.Literal) -> str:  # noqa: C901  one line per type
             return f"timespan({format_timespan_ticks(int(value))})"
         case _:
             return f"{node.type}({value})"
-
 
 
 def expression(node: ast.Expr, least: int = OR) -> str:
@@ -123,7 +197,9 @@ def _leveled(node: ast.Expr) -> tuple[str, int]:  # noqa: C901  one case per kin
         case ast.Member(base=base, name=name):
             base_text = expression(base, _POSTFIX)
             plain = _PLAIN.fullmatch(name)
-            return (f"{base_text}.{name}" if plain or name.isdigit() else f"{base_text}.[{_quoted(name)}]"), _POSTFIX
+            return (
+                f"{base_text}.{name}" if plain or name.isdigit() else f"{base_text}.[{_quoted(name)}]"
+            ), _POSTFIX
         case ast.Index(base=base, index=index):
             return f"{expression(base, _POSTFIX)}[{expression(index)}]", _POSTFIX
         case ast.Call(name=name, arguments=arguments, quoted=quoted):
@@ -135,16 +211,28 @@ def _leveled(node: ast.Expr) -> tuple[str, int]:  # noqa: C901  one case per kin
             level = _LEVELS.get(op, COMPARE)
             # Comparisons take operands that bind tighter; the others lean to the left.
             low = ADD if level == COMPARE else level
-            return f"{expression(left, level)} {op} {expression(right, low if level == COMPARE else level + 1)}", level
+            return (
+                f"{expression(left, level)} {op} {expression(right, low if level == COMPARE else level + 1)}",
+                level,
+            )
         case ast.Between(negated=negated, operand=operand, low=low, high=high):
             word = "!between" if negated else "between"
-            return f"{expression(operand, COMPARE)} {word} ({expression(low, ADD)} .. {expression(high, ADD)})", COMPARE
+            return (
+                f"{expression(operand, COMPARE)} {word} ({expression(low, ADD)} .. {expression(high, ADD)})",
+                COMPARE,
+            )
         case ast.InList(op=op, left=left, items=items):
-            return f"{expression(left, COMPARE)} {op} ({', '.join(expression(each) for each in items)})", COMPARE
+            return (
+                f"{expression(left, COMPARE)} {op} ({', '.join(expression(each) for each in items)})",
+                COMPARE,
+            )
         case ast.Named():
             return _named(node), 0
         case ast.Datatable(columns=columns, values=values):
-            return f"datatable {_declared(columns)} [{', '.join(expression(each) for each in values)}]", _POSTFIX
+            return (
+                f"datatable {_declared(columns)} [{', '.join(expression(each) for each in values)}]",
+                _POSTFIX,
+            )
         case ast.ExternalData(columns=columns):
             return f"externaldata {_declared(columns)} ['']", _POSTFIX
         case ast.Pipeline():
@@ -154,7 +242,13 @@ def _leveled(node: ast.Expr) -> tuple[str, int]:  # noqa: C901  one case per kin
 
 
 def _argument(node: ast.Expr) -> str:
-    return _named(node) if isinstance(node, ast.Named) else pipeline(node) if isinstance(node, ast.Pipeline) else expression(node)
+    return (
+        _named(node)
+        if isinstance(node, ast.Named)
+        else pipeline(node)
+        if isinstance(node, ast.Pipeline)
+        else expression(node)
+    )
 
 
 def _named(node: ast.Expr) -> str:
@@ -320,7 +414,9 @@ def _scan(node: ast.Scan) -> str:
 
 
 def _fork(node: ast.Fork) -> str:
-    return "fork " + " ".join((f"{name_text(name)} = " if name else "") + _body(body) for name, body in node.branches)
+    return "fork " + " ".join(
+        (f"{name_text(name)} = " if name else "") + _body(body) for name, body in node.branches
+    )
 
 
 _PRINTERS: Final[dict[type, Callable[[Any], str]]] = {
@@ -334,37 +430,56 @@ _PRINTERS: Final[dict[type, Callable[[Any], str]]] = {
     ast.Count: lambda node: "count" + (f" as {name_text(node.alias)}" if node.alias else ""),
     ast.As: lambda node: f"as {name_text(node.name)}",
     ast.Sample: lambda node: (
-        f"sample {expression(node.count, ADD)}" if node.of is None else f"sample-distinct {expression(node.count, ADD)} of {_named(node.of)}"
+        f"sample {expression(node.count, ADD)}"
+        if node.of is None
+        else f"sample-distinct {expression(node.count, ADD)} of {_named(node.of)}"
     ),
     ast.Range: lambda node: (
         f"range {name_text(node.name)} from {expression(node.start)} to {expression(node.stop)} step {expression(node.step)}"
     ),
-    ast.Union: lambda node: f"union{_parameters(node.parameters)} {', '.join(_table(each) for each in node.tables)}",
+    ast.Union: lambda node: (
+        f"union{_parameters(node.parameters)} {', '.join(_table(each) for each in node.tables)}"
+    ),
     ast.Join: lambda node: (
-        f"{node.word}{_parameters(node.parameters)} {_table(node.right)}" + (f" on {', '.join(expression(each) for each in node.on)}" if node.on else "")
+        f"{node.word}{_parameters(node.parameters)} {_table(node.right)}"
+        + (f" on {', '.join(expression(each) for each in node.on)}" if node.on else "")
     ),
     ast.MvExpand: lambda node: _mv("mv-expand", node),
     ast.MvApply: lambda node: _mv("mv-apply", node),
     ast.Parse: _parse,
-    ast.ParseKv: lambda node: f"parse-kv {expression(node.source)} as {_declared(node.columns)}{_with(node.parameters)}",
+    ast.ParseKv: lambda node: (
+        f"parse-kv {expression(node.source)} as {_declared(node.columns)}{_with(node.parameters)}"
+    ),
     ast.MakeSeries: _make_series,
     ast.TopNested: lambda node: ", ".join(_nested(each) for each in node.clauses),
     ast.TopHitters: lambda node: (
-        f"top-hitters {expression(node.count)} of {_named(node.of)}" + (f" by {expression(node.by)}" if node.by is not None else "")
+        f"top-hitters {expression(node.count)} of {_named(node.of)}"
+        + (f" by {expression(node.by)}" if node.by is not None else "")
     ),
-    ast.Search: lambda node: f"search{_parameters(node.parameters)}{_in_tables(node.tables)} {expression(node.predicate)}",
+    ast.Search: lambda node: (
+        f"search{_parameters(node.parameters)}{_in_tables(node.tables)} {expression(node.predicate)}"
+    ),
     ast.Find: _find,
     ast.GetSchema: lambda _: "getschema",
     ast.Render: lambda node: f"render {name_text(node.chart)}{_with(node.properties)}",
     ast.Evaluate: _evaluate,
     ast.Invoke: lambda node: f"invoke {expression(node.call)}",
     ast.Scan: _scan,
-    ast.Partition: lambda node: f"partition{_parameters(node.parameters)} by {expression(node.by)} {_body(node.body)}",
+    ast.Partition: lambda node: (
+        f"partition{_parameters(node.parameters)} by {expression(node.by)} {_body(node.body)}"
+    ),
     ast.Reduce: lambda node: (
-        f"reduce by {_named(node.by)}" + (" with " + ", ".join(f"{name}={_parameter_value(value)}" for name, value in node.parameters) if node.parameters else "")
+        f"reduce by {_named(node.by)}"
+        + (
+            " with " + ", ".join(f"{name}={_parameter_value(value)}" for name, value in node.parameters)
+            if node.parameters
+            else ""
+        )
     ),
     ast.Fork: _fork,
-    ast.Facet: lambda node: f"facet by {_list(node.by)}" + (f" with {_body(node.body)}" if node.body is not None else ""),
+    ast.Facet: lambda node: (
+        f"facet by {_list(node.by)}" + (f" with {_body(node.body)}" if node.body is not None else "")
+    ),
     ast.Consume: lambda _: "consume",
     ast.Refused: lambda node: node.text,
 }

@@ -11,7 +11,25 @@ from shared.kql.types import KqlType
 
 _EXPANSION: Final = ("bagexpansion", "kind", "with_itemindex", "id")
 _CHART_WORDS: Final = frozenset(
-    ["kind", "title", "xtitle", "ytitle", "xaxis", "yaxis", "xcolumn", "ycolumns", "series", "ysplit", "legend", "accumulate", "ymin", "ymax", "xmin", "xmax", "anomalycolumns"]
+    [
+        "kind",
+        "title",
+        "xtitle",
+        "ytitle",
+        "xaxis",
+        "yaxis",
+        "xcolumn",
+        "ycolumns",
+        "series",
+        "ysplit",
+        "legend",
+        "accumulate",
+        "ymin",
+        "ymax",
+        "xmin",
+        "xmax",
+        "anomalycolumns",
+    ]
 )
 
 

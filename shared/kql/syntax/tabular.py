@@ -269,7 +269,7 @@ class TabularParser(ExpressionParser):
             if not self.is_word_of(("first", "last")):
                 self.fail("'first' or 'last' is expected here.")
             nulls_first = self.advance().text == "first"
-        return ast.Ordered(expression, descending, nulls_first, False, span=self.span_from(start))
+        return ast.Ordered(expression, descending, nulls_first, granny=False, span=self.span_from(start))
 
     def ordered_list(self) -> tuple[ast.Ordered, ...]:
         keys = [self.ordered()]
