@@ -2,7 +2,9 @@
 
 import shutil
 import subprocess
+import sys
 from argparse import REMAINDER, ArgumentParser, Namespace
+from pathlib import Path
 from typing import Any
 
 from oms_cli.errors import CommandFailed, Exit
@@ -17,7 +19,9 @@ def add(commands: Any) -> None:
 
 
 def run(options: Namespace) -> int:
-    program = shutil.which("oms-agent")
+    # Installed side by side, the two are found also where the environment is not activated.
+    beside = Path(sys.executable).parent / "oms-agent"
+    program = str(beside) if beside.is_file() else shutil.which("oms-agent")
     if program is None:
         raise CommandFailed("oms-agent is not installed here: install the package oms-agent", Exit.USAGE)
     return subprocess.run([program, *options.arguments], check=False).returncode

@@ -26,14 +26,32 @@ def run(options: Namespace) -> int:
         found = [client.ask("POST", f"/operations/jobs/{options.job}/cancel")]
     else:
         found = [client.ask("GET", f"/operations/jobs/{options.job}")]
-    names = ["id", "kind", "status", "phase", "reason", "created"]
-    rows = [[job.get(name) for name in names] for job in found]
-    sys.stdout.write(
-        tables.render(
-            {"columns": [{"name": name, "type": "string"} for name in names], "rows": rows}, options.output
-        )
-    )
+    names = ["id", "kind", "subject", "status", "progress", "reason", "next", "created"]
+    rows = [[progress_of(job) if name == "progress" else job.get(name) for name in names] for job in found]
+    columns = [{"name": name, "type": "string"} for name in names]
+    sys.stdout.write(tables.render({"columns": columns, "rows": rows}, options.output))
     if options.job is not None and not options.cancel:
-        for line in client.ask("GET", f"/operations/jobs/{options.job}/output")["lines"]:
-            print(f"{line['time']}  {line['text']}")
+        follow(client, options.job)
     return Exit.OK
+
+
+def progress_of(job: dict[str, Any]) -> str:
+    """Phase, share and rate, as far as they are known."""
+    progress = job["progress"]
+    parts = [progress["phase"]]
+    if progress.get("total"):
+        parts.append(f"{progress['done']}/{progress['total']}")
+    if progress["bytes"]:
+        parts.append(f"{progress['bytes'] / 1e6:.1f} MB, {progress['rate'] / 1e6:.1f} MB/s")
+    return " ".join(part for part in parts if part)
+
+
+def follow(client: Client, job: str) -> None:
+    """Print the job's output until it is over."""
+    cursor, over = "", False
+    while not over:
+        page = client.ask("GET", f"/operations/jobs/{job}/output?wait=15&after={cursor}")
+        for line in page["lines"]:
+            print(f"{line['at']}  {line['stream']:<8} {line['text']}", flush=True)
+        cursor = page["cursor"]
+        over = page["over"] and not page["lines"]

@@ -24,15 +24,16 @@ def add(commands: Any) -> None:
 def run(options: Namespace) -> int:
     client = Client(context.resolve(options))
     if options.replay:
-        answer = client.ask("POST", f"/operations/poison/{options.replay}/replay")
+        answer = client.ask("POST", "/operations/poison/replay", {"queue": options.replay})
         print(f"{answer['replayed']} messages of {options.replay} are back at work")
         return Exit.OK
-    found: list[dict[str, Any]] = client.ask("GET", "/operations/poison")["value"]
-    names = ["queue", "id", "dequeues", "inserted", "body"]
+    queues: list[dict[str, Any]] = client.ask("GET", "/operations/poison")["value"]
+    found: list[dict[str, Any]] = []
+    for queue in queues:
+        if queue["count"]:
+            found += client.ask("GET", f"/operations/poison/{queue['queue']}")["value"]
+    names = ["queue", "id", "names", "reason", "inserted"]
     rows = [[message.get(name) for name in names] for message in found]
-    sys.stdout.write(
-        tables.render(
-            {"columns": [{"name": name, "type": "string"} for name in names], "rows": rows}, options.output
-        )
-    )
+    columns = [{"name": name, "type": "string"} for name in names]
+    sys.stdout.write(tables.render({"columns": columns, "rows": rows}, options.output))
     return Exit.OK
