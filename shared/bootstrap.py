@@ -216,6 +216,7 @@ class Services:
         from shared.arm.groups import resource_groups
         from shared.arm.registry import Registry
         from shared.loganalytics.logstore.compaction import Compactor
+        from shared.loganalytics.savedsearches.query_packs import query_packs
         from shared.loganalytics.workspaces.erasure import Erasure
         from shared.loganalytics.workspaces.provider import WorkspaceProvider
         from shared.loganalytics.workspaces.table_resources import TableResources
@@ -243,6 +244,7 @@ class Services:
             *workspaces.types(),
             tables.type(),
             self.saved_searches.type(),
+            *query_packs(),
             *self.data_collection_rules.types(),
         )
         registry.route(*workspaces.routes())
