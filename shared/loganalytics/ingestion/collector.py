@@ -6,7 +6,7 @@ learn.microsoft.com/azure/azure-monitor/logs/data-collector-api
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
@@ -32,6 +32,7 @@ from shared.loganalytics.ingestion.errors import (
 from shared.loganalytics.ingestion.inflate import BodyTooLarge, BodyUnreadable
 from shared.loganalytics.ingestion.ports import IngestionWorkspace, LogAppender, WorkspaceDirectory
 from shared.loganalytics.ingestion.quota import DailyCap
+from shared.loganalytics.ingestion.room import Room
 from shared.loganalytics.tables.model import (
     MAX_LOG_TYPE,
     ColumnNameInvalid,
@@ -68,6 +69,7 @@ class DataCollector:
     log: LogAppender
     cap: DailyCap
     clock: Clock
+    room: Room = field(default_factory=Room)
 
     def take(self, post: Post) -> None:
         """Check a post from the outside in (headers, workspace, signature, size, body), and keep its records.
@@ -78,6 +80,10 @@ class DataCollector:
         workspace, signature = self._authenticate(post)
         body = _unpack(post)
         self.cap.check(workspace)
+        with self.room.hold(len(body)):
+            self._keep(post, workspace, signature, body)
+
+    def _keep(self, post: Post, workspace: IngestionWorkspace, signature: str, body: bytes) -> None:
         table = post.headers["log-type"].strip() + "_CL"
         log = CustomLog(
             table=table,

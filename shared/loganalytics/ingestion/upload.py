@@ -5,8 +5,8 @@ learn.microsoft.com/azure/azure-monitor/logs/logs-ingestion-api-overview
 
 import hashlib
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from shared.identity.model import Principal
@@ -36,6 +36,7 @@ from shared.loganalytics.ingestion.ports import (
     WorkspaceDirectory,
 )
 from shared.loganalytics.ingestion.quota import DailyCap
+from shared.loganalytics.ingestion.room import Room
 from shared.loganalytics.ingestion.rules import CUSTOM, MICROSOFT, Route, routes
 from shared.loganalytics.tables.model import LogTable
 from shared.loganalytics.tables.registry import TableRegistry
@@ -78,6 +79,7 @@ class LogsIngestion:
     access: AccessPolicy
     clock: Clock
     transforms: TransformRunner | None = None
+    room: Room = field(default_factory=Room)
 
     def take(self, upload: Upload, principal: Principal) -> None:
         """Check an upload from the outside in (version, rule, access, stream, size, body), and keep its records.
@@ -95,6 +97,10 @@ class LogsIngestion:
         if len(upload.body) > MAX_UPLOAD_BYTES:
             raise _too_large(len(upload.body))
         body = _unpack(upload)
+        with self.room.hold(len(body)):
+            self._take(upload, targets, body)
+
+    def _take(self, upload: Upload, targets: Sequence[_Target], body: bytes) -> None:
         records = _records(body)
         _check_size(upload, body, len(records))
         for target in targets:
