@@ -1,9 +1,9 @@
 """Key Vault as the key that wraps data keys: it never leaves the vault, and each of its versions stays usable."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 from azure.core.credentials import TokenCredential
 from azure.core.exceptions import AzureError, ResourceNotFoundError
@@ -29,6 +29,7 @@ class KeyVaultKey:
     vault_url: str
     credential: TokenCredential
     name: str = "oms-data-keys"
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])  # of the SDK's clients
 
     def wrap(self, key: bytes) -> tuple[str, bytes]:
         def call() -> tuple[str, bytes]:
@@ -55,10 +56,10 @@ class KeyVaultKey:
 
     @cached_property
     def _keys(self) -> KeyClient:
-        return KeyClient(self.vault_url, self.credential)
+        return KeyClient(self.vault_url, self.credential, **self.options)
 
     def _crypto(self, key_id: str) -> CryptographyClient:
-        return CryptographyClient(key_id, self.credential)
+        return CryptographyClient(key_id, self.credential, **self.options)
 
     def _named[T](self, call: Callable[[], T]) -> T:
         try:
