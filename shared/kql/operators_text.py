@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final, cast
 
 from shared.kql.functions.build import convert, literal, quote, result
-from shared.kql.functions.regexes import pattern_of
+from shared.kql.functions.regexes import pattern_of, to_re2
 from shared.kql.functions.registry import ArgumentRefused, Bound, Emission
 from shared.kql.types import KqlType
 
@@ -49,7 +49,9 @@ def text_operator(emission: Emission, op: str, left: Bound, right: Bound) -> Bou
     if bare == "~" or op in ("=~", "!~"):
         bare = "=~"
     if bare == "matches regex":
-        pattern_of(y, index=1)
+        pattern = pattern_of(y, index=1)
+        if pattern is not None:
+            y = literal(to_re2(pattern), T.STRING)
         sql = f"regexp_matches({x.sql}, {y.sql})"
     else:
         sensitive = bare.endswith("_cs")

@@ -25,6 +25,14 @@ def _split(text: str) -> tuple[int, int] | None:
     return value, prefix + offset if prefix <= widest and offset else min(prefix, 128)
 
 
+def _compared(text: str) -> tuple[int, int] | None:
+    """As _split, with `::1.2.3.4` taken for the IPv4 address it spells."""
+    found = _split(text)
+    if found is not None and "." in text and not found[0] >> 32:
+        return found[0] | 0xFFFF_0000_0000, found[1]
+    return found
+
+
 def _mask(prefix: int) -> int:
     return ((1 << prefix) - 1) << (128 - prefix)
 
@@ -47,7 +55,7 @@ def _comparable(prefix: int, one: str, other: str) -> int:
 
 def ipv6_compare(one: str, other: str, prefix: int) -> int | None:
     """-1, 0 or 1 under the shortest of the prefixes; None where either is no address."""
-    left, right = _split(one), _split(other)
+    left, right = _compared(one), _compared(other)
     if left is None or right is None or not 0 <= prefix <= 128:
         return None
     mask = _mask(min(left[1], right[1], _comparable(prefix, one, other)))
@@ -57,7 +65,7 @@ def ipv6_compare(one: str, other: str, prefix: int) -> int | None:
 
 def ipv6_in_range(address: str, network: str) -> bool | None:
     """Whether the address lies in the network; None where either cannot be read."""
-    left, right = _split(address), _split(network)
+    left, right = _compared(address), _compared(network)
     if left is None or right is None:
         return None
     mask = _mask(right[1])

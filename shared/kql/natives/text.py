@@ -8,6 +8,7 @@ import io
 import json
 import re
 import zlib
+from collections.abc import Iterator
 from typing import Any, cast
 from urllib.parse import parse_qsl
 from xml.etree import ElementTree
@@ -58,7 +59,7 @@ def parse_path(text: str) -> str:
     if found := re.search(r"(?<!^[A-Za-z]):([^:/\\]*)$", rest):
         stream, rest = found[1], rest[: found.start()]
     root = ""
-    if found := re.match(r"[A-Za-z]:[\\/]?|/", rest):
+    if found := re.match(r"[A-Za-z]:[\\/]?", rest):
         root = found[0]
     directory, separator, filename = _cut(rest)
     name = re.split(r"[\\/]", directory)[-1] if directory else ""
@@ -195,18 +196,28 @@ def _remove(bag: dict[str, Any], path: list[str]) -> None:
 
 
 def replace_strings(text: str, lookups: str, rewrites: str) -> str:
-    """All lookups are replaced in one pass, so that no replacement is replaced again; earlier lookups win."""
+    """Lookup after lookup is replaced, but never inside what a replacement wrote."""
     olds, news = json.loads(lookups), json.loads(rewrites)
     if not isinstance(olds, list):
         return text
-    table: dict[str, str] = {}
+    pieces: list[tuple[str, bool]] = [(text, False)]  # and whether it is written already
     for at, old in enumerate(olds):  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
         new: Any = (news[at] if at < len(news) else None) if isinstance(news, list) else news  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
         if isinstance(old, str) and old:
-            table.setdefault(old, new if isinstance(new, str) else old)
-    if not table:
-        return text
-    return re.sub("|".join(map(re.escape, table)), lambda found: table[found[0]], text)
+            pieces = list(_rewritten(pieces, old, new if isinstance(new, str) else old))
+    return "".join(piece for piece, _ in pieces)
+
+
+def _rewritten(pieces: list[tuple[str, bool]], old: str, new: str) -> Iterator[tuple[str, bool]]:
+    for piece, written in pieces:
+        if written:
+            yield piece, True
+            continue
+        first, *others = piece.split(old)
+        yield first, False
+        for other in others:
+            yield new, True
+            yield other, False
 
 
 def indexof_regex(text: str, pattern: str, start: int, length: int, occurrence: int) -> int | None:
@@ -261,4 +272,6 @@ def domain_from_punycode(text: str) -> str:
 
 
 def domain_to_punycode(text: str) -> str:
-    return ".".join(label if label.isascii() else "xn--" + to_punycode(label) for label in text.split("."))
+    # IDNA knows three more full stops.
+    labels = re.split(r"[.\u3002\uff0e\uff61]", text)
+    return ".".join(label if label.isascii() else "xn--" + to_punycode(label) for label in labels)
