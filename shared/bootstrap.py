@@ -377,9 +377,16 @@ class Services:
 
     @built_once
     def jobs(self) -> JobEngine:
+        from shared.jobs.admission import per_scope_and_caller
         from shared.jobs.engine import JobEngine
 
-        return JobEngine(self.storage, self.clock, self.job_kinds, nudge=self.nudge)
+        return JobEngine(
+            self.storage,
+            self.clock,
+            self.job_kinds,
+            admission=per_scope_and_caller(scope=8, caller=8),
+            nudge=self.nudge,
+        )
 
     @built_once
     def job_desk(self) -> JobDesk:

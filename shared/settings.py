@@ -13,7 +13,7 @@ LOCAL: Final[dict[str, JsonValue]] = {"local": True}
 class Settings(BaseSettings):
     """Read from the environment (prefix `OMS_`). `docs/settings.md`, `local.settings.example.json` and `infra/` name the same."""
 
-    model_config = SettingsConfigDict(env_prefix="OMS_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="OMS_", env_ignore_empty=True, frozen=True, extra="ignore")
 
     storage: SecretStr | None = Field(
         default=None,

@@ -15,6 +15,7 @@ from shared.storage.azure import AzureStorage
 from shared.storage.memory import MemoryStorage
 from shared.storage.ports import Storage
 from tests.faultproxy import FaultProxy, Faults
+from tests.suite import suite as suite  # the fixture, for every folder
 
 ACCOUNTS = 6000
 
