@@ -1,10 +1,12 @@
 """The HTTP Data Collector API: named errors, signatures, limits, columns, and posts that come twice."""
 
 import gzip
+import os
 import zlib
 from collections.abc import Callable
 from datetime import timedelta
 from email.utils import format_datetime
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -295,3 +297,16 @@ def test_any_header_is_either_accepted_or_refused_by_name(headers: dict[str, str
         assert world.stored() == []
     else:
         assert len([row for row in world.stored() if row.startswith("b|")]) == 1
+
+
+if "OMS_SHARED" in os.environ:
+
+    def test_the_wide_mixed_records_of_real_machines_come_out_of_the_store_with_every_value(world: World):
+        packed = (Path(os.environ["OMS_SHARED"]) / "logstore/security_events.ndjson.gz").read_bytes()
+        records = [orjson.loads(line) for line in gzip.decompress(packed).splitlines()]
+        for start in range(0, len(records), 300):
+            world.send(records[start : start + 300])
+        rows = world.rows("App_CL")
+        assert len(rows) == len(records)
+        sent = sum(value not in (None, "") for record in records for value in record.values())
+        assert sum(name[-2:-1] == "_" for row in rows for name in row) == sent

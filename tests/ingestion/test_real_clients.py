@@ -183,6 +183,10 @@ def test_an_upload_wants_a_token_and_takes_the_versions_encoded_name(bundle: Bun
     assert json.loads(body)["error"]["code"] == "AuthenticationFailed"
     bearer = {"authorization": f"Bearer {bundle.facts['token']}", "content-type": "application/json"}
     assert bundle.request("POST", f"{path}?api%2Dversion=2021-11-01-preview", b"[]", bearer)[0] == 204
+    # Fluent Bit names the whole URL in its request line.
+    assert (
+        bundle.request("POST", f"{bundle.url}{path}?api-version=2021-11-01-preview", b"[]", bearer)[0] == 204
+    )
     assert (
         json.loads(bundle.request("POST", path, b"[]", bearer)[2])["error"]["code"]
         == "MissingApiVersionParameter"

@@ -142,6 +142,15 @@ def test_a_table_takes_five_hundred_columns_and_no_more(registry: TableRegistry)
     assert "one_more_s" not in registry.require(CONTOSO, "Wide_CL").types
 
 
+def test_the_widest_table_fits_a_row_of_azure_storage(azurite_storage: Storage):
+    wide = [column(f"{'c' * 42}{n:03}_s") for n in range(500)]
+    with ThreadPoolExecutor(4) as pool:
+        for part in range(0, 500, 125):
+            pool.submit(registry_on(azurite_storage).extend, CONTOSO, "Wide_CL", wide[part : part + 125])
+    types = registry_on(azurite_storage).require(CONTOSO, "Wide_CL").types
+    assert types.keys() >= {each.name for each in wide}
+
+
 @pytest.mark.parametrize("name", ["App", "_CL", "a" * 101 + "_CL", "App-1_CL", "App _CL", "Ä_CL", "../x_CL"])
 def test_a_custom_tables_name_is_letters_digits_and_underscores_before_its_suffix(
     registry: TableRegistry, name: str
