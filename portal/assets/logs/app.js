@@ -3,7 +3,7 @@ import { html, render, useCallback, useEffect, useRef, useState } from "/assets/
 import { ask, parseExact } from "/assets/logs/api.js";
 import { Editor } from "/assets/logs/editor.js";
 import { Facets } from "/assets/logs/facets.js";
-import { condition, newest, sourceTable, stringLiteral, withFilter } from "/assets/logs/query_text.js";
+import { condition, laidOut, newest, sourceTable, stringLiteral, withFilter } from "/assets/logs/query_text.js";
 import { absolute } from "/assets/logs/ranges.js";
 import { Results } from "/assets/logs/results.js";
 import { Queries, history, remember } from "/assets/logs/saved.js";
@@ -24,7 +24,7 @@ function Failure({ text, failure }) {
   const lead = line.slice(0, error.pos ?? 0).replace(/[^\t]/g, " ");
   return html`<section class="notice bad" role="alert">
     <strong>${error.outer ?? error.code ?? "Error"}</strong> ${failure.message}${failure.retryAfter && ` Try again in ${failure.retryAfter} s.`}
-    ${line && html`<pre class="place">${line}\n${lead}${"^".repeat(Math.max(1, (error.token ?? "").length))}</pre>`}
+    ${line && html`<pre class="place">${`${line}\n${lead}${"^".repeat(Math.max(1, (error.token ?? "").length))}`}</pre>`}
   </section>`;
 }
 
@@ -144,6 +144,7 @@ function Logs() {
           <button type="button" class="tail" aria-pressed=${tail} disabled=${!answer} title="Ask again every three seconds" onClick=${() => setTail(!tail)}><span class="dot" aria-hidden="true"></span>Live tail</button>
           ${tail && reading && html`<span class="badge warn" role="status">paused while you read: back to the top goes on</span>`}
           <span class="space"></span>
+          <button type="button" title="Each operator on its own line" onClick=${() => editor.current.set(laidOut(text))}>Format</button>
           <span class="small muted keys"><kbd>Shift</kbd>+<kbd>Enter</kbd> runs</span>
           <${Share} query=${text} span=${span} ranAt=${answer?.at} url=${given.url} />
         </div>

@@ -10,9 +10,6 @@ import { kql } from "/assets/logs/kql_mode.js";
 
 const nonce = /** @type {HTMLMetaElement | null} */ (document.querySelector('meta[name="nonce"]'))?.content ?? "";
 
-/** How CodeMirror pictures each kind of completion. */
-const ICONS = { table: "class", column: "property", function: "function", aggregate: "function", operator: "keyword", keyword: "keyword", value: "constant", variable: "variable", type: "type" };
-
 async function completions(context) {
   const text = context.state.doc.toString();
   const before = context.state.sliceDoc(Math.max(0, context.pos - 2), context.pos);
@@ -28,7 +25,7 @@ async function completions(context) {
       apply: item.insert ?? item.label,
       detail: item.detail || undefined,
       info: item.info || undefined,
-      type: ICONS[item.kind] ?? "text",
+      type: item.kind,
       // The service's order holds where the match is equally good.
       boost: Math.max(-99, 50 - index / 4),
     })),
@@ -60,8 +57,10 @@ const known = new Map();
 
 const signatures = hoverTooltip(async (view, place) => {
   const line = view.state.doc.lineAt(place);
-  const word = [...line.text.matchAll(/[A-Za-z_]\w*/g)].find((each) => line.from + each.index <= place && place <= line.from + each.index + each[0].length);
-  if (!word || !/^\s*\(/.test(line.text.slice(word.index + word[0].length))) return null;
+  const word = [...line.text.matchAll(/[A-Za-z_][\w-]*/g)].find((each) => line.from + each.index <= place && place <= line.from + each.index + each[0].length);
+  if (!word) return null;
+  const call = /^\s*\(/.test(line.text.slice(word.index + word[0].length));
+  if (!call && !/(^|\|)\s*$/.test(line.text.slice(0, word.index))) return null;
   const name = word[0];
   if (!known.has(name)) known.set(name, await help(name).catch(() => null));
   const found = known.get(name);
@@ -127,7 +126,7 @@ export function Editor({ text, onText, onRun, api }) {
             ]),
           ),
           lineNumbers(), highlightSpecialChars(), history(), drawSelection(), bracketMatching(), closeBrackets(), highlightSelectionMatches(),
-          autocompletion({ override: [completions], activateOnTypingDelay: 60, icons: true }),
+          autocompletion({ override: [completions], activateOnTypingDelay: 60, icons: false }),
           linter(errors, { delay: 250 }),
           signatures,
           placeholder("A table, then operators after pipes: Heartbeat | take 10"),

@@ -67,6 +67,33 @@ export function newest(text, count) {
   return `${text.slice(0, place).trimEnd()}\n| top ${count} by TimeGenerated desc`;
 }
 
+/**
+ * The query laid out: each operator on its own line, those inside brackets indented. Nothing but white space changes.
+ * @param {string} text
+ */
+export function laidOut(text) {
+  let depth = 0;
+  let out = "";
+  let fresh = true;
+  PIECE.lastIndex = 0;
+  for (let found = PIECE.exec(text); found; found = PIECE.exec(text)) {
+    const piece = found[0];
+    if (piece === ")" || piece === "]" || piece === "}") depth = Math.max(0, depth - 1);
+    if (piece === "|") {
+      out = `${out.trimEnd()}\n${"    ".repeat(depth)}| `;
+      fresh = true;
+    } else if (piece === ";" && depth === 0) {
+      out = `${out.trimEnd()};\n`;
+      fresh = true;
+    } else if (!(fresh && /^\s$/.test(piece))) {
+      out += piece;
+      fresh = false;
+    }
+    if (piece === "(" || piece === "[" || piece === "{") depth += 1;
+  }
+  return out.trim();
+}
+
 /** The table that the last statement starts from, '' where it starts from something else. */
 export function sourceTable(text) {
   const { start, end, pipes } = outline(text);

@@ -5,53 +5,54 @@ from typing import Any
 
 from shared import kql
 from shared.kql.catalog import Catalog
+from shared.kql.completion import signature
 from shared.kql.functions import REGISTRY
-from shared.kql.functions.registry import Function, Parameter
+from shared.kql.operator_help import OPERATOR_HELP
 
 
 def diagnostics(text: str, catalog: Catalog, *, now_ticks: int) -> Mapping[str, Any]:
     """What is wrong with the query; an empty text is not wrong."""
-    found = list[Mapping[str, Any]]()
-    if text.strip():
-        try:
-            kql.translate(text, catalog=catalog, now_ticks=now_ticks)
-        except kql.KqlError as error:
-            found.append(
-                {
-                    "from": units(text, error.pos),
-                    "to": units(text, max(error.end, error.pos)),
-                    "severity": "error",
-                    "message": error.message,
-                    "suggestion": error.suggestion,
-                }
-            )
-    return {"diagnostics": found}
+    return {
+        "diagnostics": [
+            {
+                "from": units(text, found.start),
+                "to": units(text, found.end),
+                "severity": "error",
+                "message": found.message,
+                "suggestion": found.suggestion,
+            }
+            for found in kql.diagnose(text, catalog, now_ticks=now_ticks)
+        ]
+    }
 
 
 def completions(text: str, offset: int, catalog: Catalog) -> Mapping[str, Any]:
-    del text, catalog
-    return {"from": offset, "items": []}
+    """What may stand at the cursor, best first; it replaces the text between `from` and the cursor."""
+    at = characters(text, offset)
+    found = kql.complete(text, at, catalog)
+    start = found[0].start if found else at
+    return {
+        "from": units(text, start),
+        "items": [
+            {
+                "label": each.label,
+                "insert": each.insert,
+                "kind": each.kind.value,
+                "detail": each.detail,
+                "info": each.documentation,
+            }
+            for each in found
+        ],
+    }
 
 
 def help_of(name: str) -> Mapping[str, Any] | None:
-    """A function's signature and summary."""
-    function = REGISTRY.get(name)
-    if function is None:
-        return None
-    return {"signature": signature(function), "summary": function.summary, "kind": function.kind.value}
-
-
-def signature(function: Function) -> str:
-    """`substring(source: string, start: long, [length: long]): string`."""
-    return f"{function.name}({', '.join(map(_parameter, function.parameters))}): {function.returns}"
-
-
-def _parameter(parameter: Parameter) -> str:
-    kinds = sorted(kind.value for kind in parameter.types)
-    text = parameter.name if not kinds or len(kinds) > 3 else f"{parameter.name}: {' | '.join(kinds)}"
-    if parameter.variadic:
-        return f"{text}, …"
-    return f"[{text}]" if parameter.optional else text
+    """What a function or operator does; None where the word is neither."""
+    if (function := REGISTRY.get(name)) is not None:
+        return {"signature": signature(function), "summary": function.summary}
+    if (summary := OPERATOR_HELP.get(name)) is not None:
+        return {"signature": name, "summary": summary}
+    return None
 
 
 def units(text: str, place: int) -> int:

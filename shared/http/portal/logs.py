@@ -67,7 +67,7 @@ EXAMPLES: Final[Sequence[tuple[str, str, str]]] = (
         "What everything costs",
         "P1D",
         (
-            "union withsource = Table *\n| summarize Records = count(), MB = round(sum(_BilledSize) / 1e6, 2) by Table\n"
+            "union withsource = Table *\n| summarize MB = round(sum(_BilledSize) / 1e6, 3) by Table\n"
             "| sort by MB\n| render piechart"
         ),
     ),
