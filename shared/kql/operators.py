@@ -9,6 +9,7 @@ from shared.kql.types import SQL_TYPE, KqlType
 T = KqlType
 _WIDTH: Final = {T.INT: 0, T.LONG: 1, T.REAL: 2, T.DECIMAL: 3}
 _TICKS: Final = (T.DATETIME, T.TIMESPAN)
+_SHORT: Final = 80
 _SAFE_SHIFT: Final = 2**62  # a constant this far from the ends cannot take an instant over them
 
 
@@ -110,13 +111,18 @@ def _fold_long(op: str, a: int, b: int) -> int | None:
 
 
 def _wrapping(op: str, x: Bound, y: Bound) -> str:
-    """Plain arithmetic, and where that overflows the wide way round."""
-    plain = f"{x.sql} {op} {y.sql}"
-    wide = f"{x.sql}::HUGEINT {op} {y.sql}::HUGEINT"
+    """Arithmetic that wraps around, with each operand written once unless it is short.
+
+    Short operands go the fast way first; where that overflows, or for long ones, the wide way: in 128 bits, cut to 64.
+    """
+    wide = f"({x.sql}::HUGEINT {op} {y.sql}::HUGEINT)"
     wrapped = (
-        f"((({wide}) & 9223372036854775807::HUGEINT) - (({wide}) & 9223372036854775808::HUGEINT))::BIGINT"
+        f"(xor({wide} & 18446744073709551615::HUGEINT, 9223372036854775808::HUGEINT)"
+        " - 9223372036854775808::HUGEINT)::BIGINT"
     )
-    return f"coalesce(TRY({plain}), {wrapped})"
+    if len(x.sql) + len(y.sql) > _SHORT or "random(" in x.sql + y.sql:
+        return wrapped
+    return f"coalesce(TRY({x.sql} {op} {y.sql}), {wrapped})"
 
 
 def _real(op: str, x: Bound, y: Bound) -> Bound:
@@ -221,9 +227,20 @@ def compare(emission: Emission, op: str, left: Bound, right: Bound, *, filtering
     left, right = align(emission, op, left, right)
     read = (left, right)
     if op not in ("==", "!="):
-        return result(f"{left.sql} {op} {right.sql}", T.BOOL, read)
+        sql = f"{left.sql} {op} {right.sql}"
+        if left.type is T.REAL:  # DuckDB holds NaN for the greatest number, Kusto for no number
+            larger = left if op[0] == ">" else right
+            sql += "" if larger.constant and larger.value == larger.value else f" AND NOT isnan({larger.sql})"
+        return result(sql, T.BOOL, read)
     if left.type is T.STRING:
         return result(f"{left.sql} {'=' if op == '==' else '<>'} {right.sql}", T.BOOL, read)
+    if left.type is T.REAL and not (left.constant or right.constant):
+        both = f"{left.sql} = {right.sql} AND NOT isnan({left.sql})"
+        if op == "==":
+            return result(both if filtering else f"coalesce({both}, false)", T.BOOL, read)
+        return result(f"NOT coalesce({both}, false)", T.BOOL, read)
+    if left.type is T.REAL and any(each.constant and each.value != each.value for each in read):
+        return Bound(sql="false" if op == "==" else "true", type=T.BOOL)
     if op == "==" and filtering:
         return result(f"{left.sql} = {right.sql}", T.BOOL, read)
     known = next((each for each in read if each.constant and each.value is not None), None)

@@ -62,6 +62,8 @@ def translate(
         try:
             relations = bind_query(binder, tree)
             break
+        except RecursionError:
+            raise KqlSemanticError("The query is nested too deeply.", text=text, end=len(text)) from None
         except Undiscovered as question:
             if probe is None or len(discovered) >= _MOST_PROBES:
                 raise KqlUnsupported("The query's columns depend on the data too often.", text=text) from None

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 T = KqlType
 _ARITHMETIC = frozenset("+-*/%")
 _COMPARE = frozenset(("==", "!=", "<", "<=", ">", ">="))
+_LONG = 240
 _ATOM_LENGTH = 64
 """Arguments of user functions longer than this are computed once, in a column of their own."""
 
@@ -85,6 +86,10 @@ class ScalarBinder:
         if self.relation is None or not reads_row or is_atomic(bound) or self.gathered_any(bound):
             return bound
         return self.hoist(bound)
+
+    def compact(self, bound: Bound) -> Bound:
+        """The value, in a column of its own if it is so long that writing it several times would add up."""
+        return self.once(bound) if len(bound.sql) > _LONG else bound
 
     def gathered_any(self, bound: Bound) -> bool:
         """Whether it reads an aggregate, which is not there below the grouping."""
@@ -192,7 +197,7 @@ class ScalarBinder:
             return self.logical(node, filtering)
         if isinstance(node.left, ast.Star):
             return self.any_column(node)
-        left, right = self.bind(node.left), self.bind(node.right)
+        left, right = self.compact(self.bind(node.left)), self.compact(self.bind(node.right))
         try:
             if op in _ARITHMETIC:
                 return operators.arithmetic(self.ctx, op, left, right)
@@ -457,7 +462,7 @@ class ScalarBinder:
         if node.name in ("not",) and filtering and len(node.arguments) == 1:
             inner = self.condition(node.arguments[0], filtering=False)
             return result(f"NOT {inner.sql}", T.BOOL, (inner,))
-        args = [self.bind(self.plain(argument)) for argument in self.spread(node, function)]
+        args = [self.compact(self.bind(self.plain(argument))) for argument in self.spread(node, function)]
         if function.kind is FunctionKind.WINDOW:
             return self.window(node, function, args)
         if node.name == "ingestion_time" and self.relation is not None:

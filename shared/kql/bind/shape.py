@@ -37,18 +37,24 @@ def where(binder: Binder, relation: Relation, node: ast.Where, env: Env) -> Rela
 
 
 def conjuncts(node: ast.Expr) -> list[ast.Expr]:
-    if isinstance(node, ast.Binary) and node.op == "and":
-        return [*conjuncts(node.left), *conjuncts(node.right)]
-    return [node]
+    found, pending = list[ast.Expr](), [node]
+    while pending:
+        each = pending.pop()
+        if isinstance(each, ast.Binary) and each.op == "and":
+            pending += (each.right, each.left)
+        else:
+            found.append(each)
+    return found
 
 
 def filtered(binder: Binder, relation: Relation, predicate: ast.Expr, env: Env) -> Relation:
     scalars = ScalarBinder(binder, env, relation)
     parts = conjuncts(predicate)
     bounds = [scalars.condition(part) for part in parts]
-    if not scalars.hoisted:
+    if relation.targets:
+        apart = ScalarBinder(binder, env, relation)  # what it hoists is of no use
         for part in parts:
-            narrow(scalars, relation, part)
+            narrow(apart, relation, part)
     base = scalars.prepared
     if all(bound.constant and bound.value is True for bound in bounds):
         return relation
@@ -375,7 +381,8 @@ def sample(binder: Binder, relation: Relation, node: ast.Sample, env: Env) -> Re
 
 
 def print_(binder: Binder, node: ast.Project, env: Env) -> Relation:
-    scalars = ScalarBinder(binder, env)
+    base = Relation(ValuesNode(['"$row"'], ["BIGINT"], [["0"]]), (), order=(OrderKey(ref='"$row"'),))
+    scalars = ScalarBinder(binder, env, base)
     items = list[tuple[str, Bound]]()
     for index, item in enumerate(node.items):
         names = item.names if isinstance(item, ast.Named) else ()
@@ -387,14 +394,13 @@ def print_(binder: Binder, node: ast.Project, env: Env) -> Relation:
                 items.append((name, result(sql, T.DYNAMIC, (bound,))))
             continue
         items.append((names[0] if names else f"print_{index}", bound))
-    base = Relation(ValuesNode(['"$row"'], ["BIGINT"], [["0"]]), ())
-    taken = {'"$row"'}
+    taken = {'"$row"', *(ref.lower() for ref, _ in scalars.hoisted)}
     columns, made = list[Col](), dict[str, Bound]()
     for name, bound in items:
         ref = fresh_ref(name, taken)
         made[ref] = bound
         columns.append(Col(name, bound.type, ref))
-    node_ = SelectNode(base.node, items=made)
+    node_ = SelectNode(scalars.prepared.node, items=made)
     return Relation(node_, tuple(columns), order=(OrderKey(ref='"$row"'),), serialized=True)
 
 

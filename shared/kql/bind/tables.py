@@ -39,6 +39,7 @@ T = KqlType
 OperatorBinder = Callable[["Binder", Relation, Any, Env], Relation]
 SourceBinder = Callable[["Binder", Any, Env], Relation]
 _SCOPES = ("workspace", "app", "database", "resource")
+_LONG = 200
 _INGESTION = identifier("$ingestion_time")
 _ROW = identifier("$row")
 
@@ -97,7 +98,12 @@ class Binder:
                 base = node.base
                 while isinstance(base, ast.Member):
                     base = base.base
-                return isinstance(base, ast.Call) and base.name in (*_SCOPES, "cluster", "adx", "arg")
+                return isinstance(base, ast.Call) and base.name.split("(")[0] in (
+                    *_SCOPES,
+                    "cluster",
+                    "adx",
+                    "arg",
+                )
             case _:
                 return False
 
@@ -141,6 +147,8 @@ class Binder:
             bound = binder.bind(value)
             if scalars is not None:
                 bound = scalars.once(bound)
+            elif not bound.constant and len(bound.sql) > _LONG:
+                bound = self.computed_once(bound)
             env.names[statement.name] = ScalarLet(bound)
 
     # Tables -------------------------------------------------------------------------------------------------------
@@ -473,6 +481,15 @@ class Binder:
         )
         key = self._name(node)
         return Bound(sql=f"(SELECT v FROM {node.name})", type=T.DYNAMIC, columns=frozenset((key,)))
+
+    def computed_once(self, bound: Bound) -> Bound:
+        """A long scalar that reads no row, as a table of one value."""
+        node = CustomNode(
+            (), demand=lambda _needed: (), sql=lambda _needed, _names: f"SELECT {bound.sql} AS v"
+        )
+        node.subqueries |= bound.columns
+        key = self._name(node)
+        return Bound(sql=f"(SELECT v FROM {node.name})", type=bound.type, columns=frozenset((key,)))
 
     def _name(self, node: CustomNode) -> str:
         node.name = f"s{self.ctx.serial()}"

@@ -25,7 +25,7 @@ TYPE_NAMES: dict[str, KqlType] = {
 RESERVED = frozenset(["first", "last", "missing", "asc", "desc", "true", "false", "and", "or", "by", "on"])
 """Words that Kusto does not take as the name of a column, measured."""
 
-_DEEPEST = 400
+_DEEPEST = 100
 """Nesting beyond this is refused, long before the interpreter's own stack gives in."""
 
 

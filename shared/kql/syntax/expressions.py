@@ -253,10 +253,7 @@ class ExpressionParser(Cursor):
                 else:
                     name = self.need_name("A property")
                 if self.is_punct("("):
-                    inner = ast.Call(name, self.arguments(), span=self.span_from(start))
-                    found = (
-                        ast.Member(found, name, span=self.span_from(start)) if not inner.arguments else inner
-                    )
+                    found = self._called(found, name, start)
                 else:
                     found = ast.Member(found, name, span=self.span_from(start))
             elif self.is_punct("["):
@@ -266,6 +263,16 @@ class ExpressionParser(Cursor):
                 found = ast.Index(found, index, span=self.span_from(start))
             else:
                 return found
+
+    def _called(self, base: Expr, name: str, start: int) -> Expr:
+        """`workspace("w").table("T")` is `workspace("w").T`; other chains of calls keep their names to be refused."""
+        arguments = self.arguments()
+        span = self.span_from(start)
+        first = arguments[0] if arguments else None
+        if name == "table" and isinstance(first, ast.Literal) and isinstance(first.value, str):
+            return ast.Member(base, first.value, span=span)
+        head = base.name if isinstance(base, ast.Call | ast.Name) else ""
+        return ast.Call(f"{head}().{name}", arguments, span=span)
 
     def primary(self) -> Expr:
         token = self.token

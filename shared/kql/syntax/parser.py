@@ -64,7 +64,10 @@ class Parser(RareParser):
 
     def query(self) -> ast.Query:
         start = self.token.start
-        statements = self._statements()
+        try:
+            statements = self._statements()
+        except RecursionError:
+            self.fail("The query is nested too deeply.")
         if self.token.kind is not TokenKind.END:
             self.fail(f"'{self.token.text}' is not expected here.")
         return ast.Query(statements, span=self.span_from(start))
