@@ -157,14 +157,12 @@ def arg_extreme(function: str) -> Filtered:
         if key.type is DYNAMIC:
             key = convert(emission, key, STRING)
         sql = (
-            f"coalesce(arg_{function}(struct_pack(v := {payload.sql}), {key.sql}){rows},"
-            f" any_value(struct_pack(v := {payload.sql})){rows}).v"
+            f"CASE WHEN count({key.sql}){rows} = 0 THEN first({payload.sql}){rows}"
+            f" ELSE arg_{function}_null({payload.sql}, {key.sql}){rows} END"
         )
         if key.type is REAL and function == "min":
-            sql = (
-                f"coalesce(any_value(struct_pack(v := {payload.sql}))"
-                f" FILTER (WHERE isnan({key.sql}){_also(rows)}), {sql.removesuffix('.v')}).v"
-            )
+            nan = f"FILTER (WHERE isnan({key.sql}){_also(rows)})"
+            sql = f"CASE WHEN count(*) {nan} > 0 THEN first({payload.sql}) {nan} ELSE {sql} END"
         if payload.type is STRING:
             sql = f"coalesce({sql}, '')"
         return result(sql, payload.type, [key, payload])
