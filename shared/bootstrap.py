@@ -85,9 +85,13 @@ class Services:
 
     settings: Settings
     clock: Clock
+    account: Storage | None = None
+    """The storage account, where it is not the one that the settings name."""
 
     @built_once
     def storage(self) -> Storage:
+        if self.account is not None:
+            return self.account
         from shared.storage.azure import AzureStorage
 
         if self.settings.storage is not None:
