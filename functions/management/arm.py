@@ -12,7 +12,7 @@ from shared.bootstrap import services
 from shared.http.authorize import authenticate, header_of
 from shared.http.errors import http_errors
 from shared.http.responses import respond
-from shared.kernel.ids import random_id
+from shared.kernel.correlation import correlation_id
 
 bp = func.Blueprint()
 
@@ -84,7 +84,6 @@ def publish_activity(timer: func.TimerRequest) -> None:
 def _answer(req: func.HttpRequest) -> func.HttpResponse:
     principal = authenticate(req, services().identity)
     split = urlsplit(req.url)
-    correlation_id = header_of(req, "x-ms-correlation-request-id") or random_id()
     answer = services().management.handle(
         ArmRequest(
             method=(req.method or "GET").upper(),
@@ -94,19 +93,19 @@ def _answer(req: func.HttpRequest) -> func.HttpResponse:
             body=req.get_body(),
             principal=principal,
             origin=f"{split.scheme}://{split.netloc}",
-            correlation_id=correlation_id,
-            caller_ip=header_of(req, "x-forwarded-for").split(",")[0].strip(),
+            correlation_id=correlation_id(),
+            # The platform appends the address it saw; what stands before it the caller may have written.
+            caller_ip=header_of(req, "x-forwarded-for").rpartition(",")[2].strip(),
         )
     )
-    return _response(answer, correlation_id)
+    return _response(answer)
 
 
-def _response(answer: ArmResponse, correlation_id: str) -> func.HttpResponse:
+def _response(answer: ArmResponse) -> func.HttpResponse:
     body = dict(answer.body) if answer.body is not None and not isinstance(answer.body, list) else answer.body
     headers = {
         **answer.headers,
-        "x-ms-correlation-request-id": correlation_id,
-        "x-ms-request-id": random_id(),
+        "x-ms-correlation-request-id": correlation_id(),
         "Cache-Control": "no-store",
     }
     return respond(body, HTTPStatus(answer.status), headers=headers)

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import urlsplit
@@ -335,6 +336,17 @@ class ManagementApi:
         except (OmsError, ValidationError) as refused:
             code = refused.code if isinstance(refused, OmsError) else "InvalidRequestContent"
             self._record(request, resource_id, action, status="Failure", substatus=code, level="Error")
+            raise
+        except Exception:
+            with suppress(OmsError):  # storage itself may be what fails; what went wrong is told, not this
+                self._record(
+                    request,
+                    resource_id,
+                    action,
+                    status="Failure",
+                    substatus="InternalServerError",
+                    level="Error",
+                )
             raise
         self._record(request, resource_id, action, status="Success", substatus=str(response.status))
         return response

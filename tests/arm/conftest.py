@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 from pydantic_settings import SettingsConfigDict
 
+from shared.bootstrap import Services
 from shared.kernel.clock import ManualClock
 from shared.settings import Settings
 from shared.storage.memory import MemoryStorage
-from tests.arm.world import ORIGIN, SUBSCRIPTION, TENANT, Caller, MemoryServices
+from tests.arm.world import ORIGIN, SUBSCRIPTION, TENANT, Caller
 
 
 class GivenSettings(Settings):
@@ -24,13 +25,13 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-def services(storage: MemoryStorage, clock: ManualClock, tmp_path: Path) -> MemoryServices:
+def services(storage: MemoryStorage, clock: ManualClock, tmp_path: Path) -> Services:
     settings = GivenSettings(
         data_dir=tmp_path, subscription_id=SUBSCRIPTION, tenant_id=TENANT, base_url=ORIGIN, issuer="local"
     )
-    return MemoryServices(settings=settings, clock=clock, memory=storage)
+    return Services(settings=settings, clock=clock, account=storage)
 
 
 @pytest.fixture
-def caller(services: MemoryServices) -> Caller:
+def caller(services: Services) -> Caller:
     return Caller(services)

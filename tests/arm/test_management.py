@@ -31,10 +31,12 @@ from shared.arm.resources import (
     ResourceNotFound,
     SubscriptionNotFound,
 )
+from shared.bootstrap import Services
 from shared.identity.model import AuthorizationFailed, ObjectId
 from shared.kernel.clock import ManualClock
 from shared.kernel.errors import OmsError
-from tests.arm.world import OWNER, SUBSCRIPTION, Caller, MemoryServices
+from shared.storage.memory import MemoryStorage
+from tests.arm.world import OWNER, SUBSCRIPTION, Caller
 
 PROVIDER = "/providers/Microsoft.OperationalInsights/workspaces"
 
@@ -212,9 +214,7 @@ def test_a_filter_that_is_not_supported_is_refused_by_name(caller: Caller):
         caller.call("GET", f"{path}/dataSources", query={"$filter": "startswith(kind, 'L')"})
 
 
-def test_deleting_a_group_deletes_all_that_is_in_it_and_nothing_else(
-    caller: Caller, services: MemoryServices
-):
+def test_deleting_a_group_deletes_all_that_is_in_it_and_nothing_else(caller: Caller, services: Services):
     path, other = caller.workspace("a", group="one"), caller.workspace("b", group="one-more")
     search = {"properties": {"category": "c", "displayName": "d", "query": "q"}}
     caller.call("PUT", f"{path}/savedSearches/s", search)
@@ -231,7 +231,7 @@ def test_deleting_a_group_deletes_all_that_is_in_it_and_nothing_else(
 
 
 def test_a_deletion_that_stopped_half_way_is_invisible_and_is_finished_by_the_sweep(
-    caller: Caller, services: MemoryServices, clock: ManualClock
+    caller: Caller, services: Services, clock: ManualClock
 ):
     path = caller.workspace("a", group="one")
     group = services.resources.get(parse(f"/subscriptions/{SUBSCRIPTION}/resourceGroups/one"))
@@ -245,7 +245,7 @@ def test_a_deletion_that_stopped_half_way_is_invisible_and_is_finished_by_the_sw
 
 
 def test_a_deletion_beyond_its_budget_is_answered_202_and_ends_while_its_caller_asks(
-    caller: Caller, services: MemoryServices, clock: ManualClock
+    caller: Caller, storage: MemoryStorage, clock: ManualClock
 ):
     for n in range(3):
         caller.workspace(f"ws{n}", group="one")
@@ -254,7 +254,7 @@ def test_a_deletion_beyond_its_budget_is_answered_202_and_ends_while_its_caller_
         if phase == "after" and operation == "table.delete":
             clock.advance(15)
 
-    services.memory.gate = slow
+    storage.gate = slow
     begun = caller.call("DELETE", f"/subscriptions/{SUBSCRIPTION}/resourceGroups/one")
     assert begun.status == 202
     status = urlsplit(begun.headers["Azure-AsyncOperation"]).path
@@ -276,7 +276,7 @@ def test_a_group_exists_or_does_not(caller: Caller):
     assert caller.call("HEAD", f"{path}-none").status == 404
 
 
-def test_every_write_leaves_a_record_of_its_start_and_its_end(caller: Caller, services: MemoryServices):
+def test_every_write_leaves_a_record_of_its_start_and_its_end(caller: Caller, services: Services):
     path = caller.workspace()
     with pytest.raises(InvalidResourceLocation):
         caller.call("PUT", path, {"location": "eastus"})
@@ -300,7 +300,7 @@ def test_every_write_leaves_a_record_of_its_start_and_its_end(caller: Caller, se
     assert services.activity.drain(lambda _: None) == 0
 
 
-def test_records_stay_until_they_were_taken(caller: Caller, services: MemoryServices):
+def test_records_stay_until_they_were_taken(caller: Caller, services: Services):
     caller.group()
 
     def fails(_: object) -> None:
@@ -311,7 +311,7 @@ def test_records_stay_until_they_were_taken(caller: Caller, services: MemoryServ
     assert services.activity.drain(lambda _: None) == 2
 
 
-def test_a_record_has_only_columns_of_azureactivity(caller: Caller, services: MemoryServices):
+def test_a_record_has_only_columns_of_azureactivity(caller: Caller, services: Services):
     caller.group()
     columns = services.tables.require("00000000-0000-0000-0000-00000000aaaa", "AzureActivity").types
     seen = list[set[str]]()

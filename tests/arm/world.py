@@ -6,10 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from shared.arm.requests import ArmRequest, ArmResponse
-from shared.bootstrap import Services, built_once
+from shared.bootstrap import Services
 from shared.identity.model import ObjectId, Principal
-from shared.storage.memory import MemoryStorage
-from shared.storage.ports import Storage
 
 SUBSCRIPTION: Final = "00000000-0000-0000-0000-000000000002"
 TENANT: Final = "00000000-0000-0000-0000-000000000001"
@@ -21,17 +19,6 @@ OWNER: Final = Principal(
     tenant=TENANT,
     roles=frozenset({"Owner"}),
 )
-
-
-@dataclass
-class MemoryServices(Services):
-    """The real services over a storage account in memory."""
-
-    memory: MemoryStorage
-
-    @built_once
-    def storage(self) -> Storage:
-        return self.memory
 
 
 @dataclass

@@ -10,6 +10,7 @@ from shared.arm.declarations import Draft, Hooks, Location, ResourceType
 from shared.arm.resource_ids import ResourceId, parse
 from shared.arm.resources import Resource, ResourceExists
 from shared.arm.store import ResourceStore
+from shared.identity.access import Access
 from shared.kernel.clock import Clock
 from shared.kernel.errors import Category, OmsError
 from shared.kernel.ids import NewId, random_id
@@ -26,6 +27,7 @@ KEEP_SECONDS: Final = 30.0
 NAMESPACE: Final = "Microsoft.Insights"
 RULES: Final = ("dataCollectionRules",)
 ENDPOINTS: Final = ("dataCollectionEndpoints",)
+WRITE_DESTINATION: Final = "Microsoft.OperationalInsights/workspaces/write"
 _ROW: Final = "rule"
 _API_VERSIONS: Final = ("2024-03-11", "2023-03-11", "2022-06-01", "2021-09-01-preview")
 
@@ -36,6 +38,13 @@ class DestinationNotFound(OmsError):
     code = "InvalidPayload"
 
 
+class LinkedAuthorizationFailed(OmsError):
+    """The caller may write the resource, but not what it refers to."""
+
+    category = Category.FORBIDDEN
+    code = "LinkedAuthorizationFailed"
+
+
 @dataclass(slots=True, kw_only=True)
 class DataCollectionRules:
     """Lookups are kept for 30 seconds, misses are not kept."""
@@ -43,6 +52,7 @@ class DataCollectionRules:
     storage: Storage
     resources: ResourceStore
     workspaces: Workspaces
+    access: Access
     clock: Clock
     base_url: str
     new_id: NewId = random_id
@@ -131,8 +141,17 @@ class DataCollectionRules:
         return self.by_immutable_id(immutable_id)
 
     def delete_default(self, customer_id: str) -> None:
-        """Forget the way to the default rule of a workspace that is gone."""
-        self._table.delete(_default_id(customer_id), _ROW)
+        """The default rule goes with its workspace; one that was made anew under its name stays."""
+        immutable_id = _default_id(customer_id)
+        try:
+            at = parse(str(self._row(immutable_id).values["resourceId"]))
+        except RuleNotFound:
+            return
+        found = self.resources.find(at)
+        if found is not None and found.properties.get("immutableId") == immutable_id:
+            self.resources.remove(at)
+            self._forget(found)
+        self._table.delete(immutable_id, _ROW)
 
     def _prepare(self, draft: Draft) -> Resource:
         known = draft.known
@@ -143,7 +162,7 @@ class DataCollectionRules:
             immutable_id = str(known.properties["immutableId"])
         return replace(
             draft.resource,
-            properties=self._resolved(draft.resource.properties) | self._given(immutable_id),
+            properties=self._resolved(draft) | self._given(immutable_id),
         )
 
     def _given(self, immutable_id: str) -> dict[str, Any]:
@@ -172,8 +191,13 @@ class DataCollectionRules:
             },
         )
 
-    def _resolved(self, properties: Mapping[str, Any]) -> dict[str, Any]:
-        """With the customer id of each destination, which clients give as a resource id. DestinationNotFound."""
+    def _resolved(self, draft: Draft) -> dict[str, Any]:
+        """With the customer id of each destination, which clients give as a resource id.
+
+        Whoever may send to the rule writes into its destinations, so its author must be allowed to write there.
+        DestinationNotFound, LinkedAuthorizationFailed.
+        """
+        properties, principal = draft.resource.properties, draft.request.principal
         destinations: dict[str, Any] = dict(properties.get("destinations") or {})
         listed = cast("list[dict[str, Any]]", destinations.get("logAnalytics") or [])
         resolved: list[dict[str, Any]] = []
@@ -190,6 +214,12 @@ class DataCollectionRules:
                     f"the destination '{each.get('name')}' is a workspace that does not exist",
                     target="properties.destinations.logAnalytics",
                 ) from None
+            if not self.access.allows(principal, WRITE_DESTINATION, workspace.resource_id):
+                raise LinkedAuthorizationFailed(
+                    f"The client '{principal.name}' may write the rule, but does not have permission to perform "
+                    f"action '{WRITE_DESTINATION}' on the linked scope '{workspace.resource_id}'.",
+                    target=workspace.resource_id,
+                )
             resolved.append(
                 {
                     **each,
