@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from shared.kernel.ticks import MAX_TICKS
 from shared.kql.functions.build import convert, literal, result
 from shared.kql.functions.registry import ArgumentRefused, Bound, Emission
 from shared.kql.types import SQL_TYPE, KqlType
@@ -167,12 +168,19 @@ def _temporal(op: str, a: KqlType, b: KqlType) -> KqlType | None:
     return None
 
 
-def _ticks(op: str, target: KqlType, x: Bound, y: Bound) -> Bound:
+def _ticks(op: str, target: KqlType, x: Bound, y: Bound) -> Bound:  # noqa: C901  one case per operator and pair of types
     a, b = x.value, y.value
     both = x.constant and y.constant and isinstance(a, int) and isinstance(b, int)
     if op in ("+", "-"):
         if both and isinstance(a, int) and isinstance(b, int):
-            return literal(wrap64(a + b if op == "+" else a - b), target)
+            sum_ = wrap64(a + b if op == "+" else a - b)
+            return literal(sum_ if target is T.TIMESPAN or 0 <= sum_ <= MAX_TICKS else None, target)
+        if target is T.DATETIME and len(x.sql) + len(y.sql) <= _SHORT:
+            # Beyond year 9999, or before year 1, there is nothing.
+            moved = (
+                f"TRY({x.sql} {op} {y.sql})" if "random(" not in x.sql + y.sql else f"({x.sql} {op} {y.sql})"
+            )
+            return result(f"CASE WHEN {moved} BETWEEN 0 AND {MAX_TICKS} THEN {moved} END", target, (x, y))
         shift = y.value if y.constant else x.value if x.constant else None
         if isinstance(shift, int) and abs(shift) < _SAFE_SHIFT:
             return result(f"{x.sql} {op} {y.sql}", target, (x, y))

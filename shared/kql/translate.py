@@ -7,7 +7,7 @@ from shared.kql.bind.context import Context
 from shared.kql.bind.operators import OPERATORS, SOURCES
 from shared.kql.bind.plugins import columns_found
 from shared.kql.bind.scalars import ScalarBinder
-from shared.kql.bind.scope import Col, Env, Relation, ScalarLet
+from shared.kql.bind.scope import Col, Env, FunctionLet, Relation, ScalarLet
 from shared.kql.bind.shape import print_
 from shared.kql.bind.tables import Binder, Undiscovered
 from shared.kql.catalog import Catalog
@@ -87,18 +87,24 @@ def bind_query(binder: Binder, query: ast.Query) -> list[Relation]:
                 _declare(binder, statement, env)
             case ast.SetOption():
                 pass  # options tune Kusto's own engine
-            case ast.Expression():
-                if binder.is_tabular(statement.value, env) or isinstance(
-                    statement.value, ast.Name | ast.Call
-                ):
-                    found.append(binder.table(statement.value, env))
+            case ast.Expression(value=value):
+                tabular = binder.is_tabular(value, env)
+                if not tabular and isinstance(value, ast.Name | ast.Call):
+                    # A name that nobody knows was meant for a table; a known function yields a value.
+                    tabular = not (isinstance(value, ast.Call) and registered(binder, value, env))
+                if tabular:
+                    found.append(binder.table(value, env))
                 else:
-                    found.append(
-                        print_(binder, ast.Project("print", (statement.value,), span=statement.span), env)
-                    )
+                    row = ast.Project("print", (value,), span=statement.span)
+                    found.append(print_(binder, row, env))
                 found += binder.results
                 binder.results = []
     return found
+
+
+def registered(binder: Binder, call: ast.Call, env: Env) -> bool:
+    """Whether a call is one of a scalar function."""
+    return isinstance(env.find(call.name), FunctionLet) or binder.ctx.registry.get(call.name) is not None
 
 
 def _declare(binder: Binder, statement: ast.DeclareParameters, env: Env) -> None:

@@ -41,7 +41,7 @@ class Scan:
     min_ticks: int | None = None  # bounds on TimeGenerated, both inclusive
     max_ticks: int | None = None
     needles: Sequence[Needle] = ()
-    newest: int | None = None  # only the newest N rows by TimeGenerated can reach the answer
+    newest: int | None = None  # the newest N rows by TimeGenerated, of those within the bounds, are enough
     ingestion_time: bool = (
         False  # the query calls ingestion_time(): provide it as column `$ingestion_time` (ticks)
     )

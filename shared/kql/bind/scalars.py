@@ -178,6 +178,8 @@ class ScalarBinder:
         found = self.env.find(node.name)
         if isinstance(found, ScalarLet):
             return found.value
+        if isinstance(found, FunctionLet) and not self.binder.is_tabular(node, self.env):
+            return self.binder.call_scalar(self, ast.Call(node.name, (), span=node.span), found)
         if node.name in ("$left", "$right"):
             return self.ctx.fail(f"'{node.name}' must be followed by a column.", node)
         if found is not None or self.binder.is_tabular(node, self.env):
@@ -232,6 +234,10 @@ class ScalarBinder:
 
     def any_column(self, node: ast.Binary) -> Bound:
         """`* has "x"`: in any column that can hold it."""
+        if node.op.startswith("!") and node.op not in _COMPARE:
+            # Not: in no column.
+            found = self.any_column(ast.Binary(node.op[1:], node.left, node.right, span=node.span))
+            return result(f"NOT {found.sql}", T.BOOL, (found,))
         right = self.bind(node.right)
         parts = (
             [

@@ -331,7 +331,8 @@ def limited(binder: Binder, relation: Relation, count: ast.Expr, env: Env) -> Re
     scan = relation.whole
     if scan is not None and limit and _newest_first(relation):
         scan.newest = limit
-    node = SelectNode(relation.node, order=relation.order, limit=str(limit))
+    order = () if relation.node.natural else relation.order
+    node = SelectNode(relation.node, order=order, limit=str(limit))
     return relation.derived(node, targets=())
 
 
@@ -438,6 +439,7 @@ def range_(binder: Binder, node: ast.Range, env: Env) -> Relation:
         )
     made = CustomNode((), demand=lambda _needed: (), sql=lambda _needed, _names: body)
     made.subqueries |= reads
+    made.natural = True
     return Relation(made, (Col(node.name, kind, ref),), order=(OrderKey(ref='"$row"'),), serialized=True)
 
 

@@ -40,7 +40,7 @@ def order_sql(keys: Iterable[OrderKey]) -> str:
 class PlanNode:
     """Something that rows come from. `needed` grows while consumers declare what they read."""
 
-    __slots__ = ("inputs", "materialized", "name", "needed", "subqueries")
+    __slots__ = ("inputs", "materialized", "name", "natural", "needed", "subqueries")
 
     def __init__(self, inputs: Sequence["PlanNode"]) -> None:
         self.inputs = tuple(inputs)
@@ -48,6 +48,7 @@ class PlanNode:
         self.subqueries: set[str] = set()
         self.name = ""
         self.materialized = False
+        self.natural = False  # its rows come in their order of themselves
 
     def read(self, index: int, refs: Iterable[str]) -> None:
         """Declare what is read of an input; subqueries that expressions name are set apart."""
