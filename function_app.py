@@ -4,7 +4,7 @@ import azure.functions as func
 
 from functions.loganalytics import compaction, ingestion, queries
 from functions.management import arm, clients, tokens
-from functions.operations import agents, first_start, health, jobs, poison
+from functions.operations import agents, first_start, health, jobs, metrics, poison
 from functions.portal import logs, pages, session
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
@@ -20,6 +20,7 @@ for module in (
     first_start,
     health,
     jobs,
+    metrics,
     poison,
     pages,
     logs,

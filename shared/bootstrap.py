@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from shared.arm.subscriptions import Subscriptions
     from shared.cloud.azure_monitor import AzureMonitorQueries
     from shared.http.assets import Assets
+    from shared.http.measures import Measures
     from shared.http.pages import Pages
     from shared.identity.access import RoleAssignments
     from shared.identity.local_issuer import LocalIssuer
@@ -204,6 +206,7 @@ class Services:
             storage=self.storage,
             resources=self.resources,
             workspaces=self.workspaces,
+            access=self.identity.access,
             clock=self.clock,
             base_url=self.settings.base_url,
         )
@@ -582,6 +585,32 @@ class Services:
             store=self.log_store,
             workspaces=self.workspaces,
             processes=self.query_processes,
+        )
+
+    @built_once
+    def measures(self) -> Measures:
+        """The bundle's own metrics; the first use makes the system workspace."""
+        from shared.http.measures import SYSTEM_WORKSPACE, Measures
+        from shared.loganalytics.ingestion.system import SystemMetrics
+
+        settings = self.settings
+        system = self.workspaces.create_default(
+            subscription=settings.subscription_id,
+            group=settings.resource_group,
+            name=SYSTEM_WORKSPACE,
+            location=settings.location,
+        ).customer_id
+        metrics = SystemMetrics(
+            self.record_writer, self.tables, lambda: system, socket.gethostname(), self.clock
+        )
+        return Measures(
+            metrics=metrics,
+            jobs=self.jobs,
+            poison=self.poison,
+            store=self.log_store,
+            workspaces=self.workspaces,
+            processes=self.query_processes,
+            system=system,
         )
 
     def first_start(self) -> Mapping[str, str]:

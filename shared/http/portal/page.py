@@ -9,6 +9,7 @@ import azure.functions as func
 from shared.http.pages import Pages
 from shared.http.portal.queries import PageQueries
 from shared.http.portal.views import NAVIGATION
+from shared.identity.model import ROOT
 from shared.identity.service import Identity
 from shared.identity.sign_in import Session
 from shared.loganalytics.workspaces.model import Workspace
@@ -26,6 +27,13 @@ class Page:
     def allow(self, action: str) -> None:
         """AuthorizationFailed, unless the person may do this in the workspace."""
         self.identity.authorize(self.session.principal, action, self.workspace.resource_id)
+
+    def allow_everywhere(self, action: str) -> None:
+        """AuthorizationFailed, unless the person may do this in every workspace: for what belongs to none of them."""
+        self.identity.authorize(self.session.principal, action)
+
+    def may_everywhere(self, action: str) -> bool:
+        return self.identity.access.allows(self.session.principal, action, ROOT)
 
     def show(self, template: str, *, here: str, **values: Any) -> func.HttpResponse:
         return self.pages.page(
