@@ -19,12 +19,15 @@ from shared.http.portal.queries import PageQueries
 from shared.http.responses import respond
 from shared.identity.sign_in import Session
 from shared.jobs.desk import JobQuery
+from shared.jobs.model import Scope
 from shared.kernel.errors import OmsError
 from shared.kernel.health import examine
 from shared.kernel.ticks import ticks_of
 from shared.loganalytics.queries.scope import PathNotFound
 
 bp = func.Blueprint()
+
+READ = "Microsoft.OperationalInsights/workspaces/read"
 
 Render = Callable[[func.HttpRequest, Page], func.HttpResponse]
 
@@ -156,9 +159,10 @@ def agents(req: func.HttpRequest, page: Page) -> func.HttpResponse:
 @signed_in
 def jobs(req: func.HttpRequest, page: Page) -> func.HttpResponse:
     """The suite's own jobs."""
-    page.allow("Microsoft.OperationalInsights/workspaces/read")
+    page.allow(READ)
+    asked = JobQuery() if page.may_everywhere(READ) else JobQuery(scope=Scope(page.workspace.customer_id))
     return page.show(
-        "jobs", here="/jobs", jobs=[views.job_row(job) for job in services().job_desk.list(JobQuery())[0]]
+        "jobs", here="/jobs", jobs=[views.job_row(job) for job in services().job_desk.list(asked)[0]]
     )
 
 
@@ -166,13 +170,13 @@ def jobs(req: func.HttpRequest, page: Page) -> func.HttpResponse:
 @bp.route("poison", methods=["GET", "POST"])
 @signed_in
 def poison(req: func.HttpRequest, page: Page) -> func.HttpResponse:
-    """Messages set aside, and the way back to work."""
-    page.allow("Microsoft.OperationalInsights/workspaces/read")
+    """Messages set aside, and the way back to work. The queues are all workspaces', so a role on one is not enough."""
+    page.allow_everywhere(READ)
     done = ""
     if req.method == "POST":
         form: dict[str, list[str]] = parse_qs(req.get_body().decode(errors="replace"))
         check_csrf(page.session, form.get("csrf", [""])[0])
-        page.allow("Microsoft.OperationalInsights/workspaces/write")
+        page.allow_everywhere("Microsoft.OperationalInsights/workspaces/write")
         queue = form.get("queue", [""])[0]
         done = f"{services().poison.replay(queue)} messages of {queue} are back at work"
     return page.show(

@@ -15,6 +15,9 @@ from shared.identity.sign_in import clear_cookie
 
 bp = func.Blueprint()
 
+MAX_FORM_BYTES = 16 * 1024
+"""More than the sign-in form ever holds; strangers may post to it."""
+
 
 @bp.function_name("portal_asset_get")
 @bp.route("assets/{release}/{*name}", methods=["GET"])
@@ -50,7 +53,7 @@ def ask(req: func.HttpRequest) -> func.HttpResponse:
 @http_errors
 def start(req: func.HttpRequest) -> func.HttpResponse:
     """Turn a one-time token into a session."""
-    form = parse_qs(req.get_body().decode(errors="replace"))
+    form = parse_qs(req.get_body()[:MAX_FORM_BYTES].decode(errors="replace"))
     try:
         session = services().identity.sign_in(form.get("token", [""])[0])
     except AuthenticationFailed as refused:
@@ -82,4 +85,6 @@ def redirect(to: str, headers: Mapping[str, str] | None = None) -> func.HttpResp
 
 def local_path(text: str) -> str:
     """Where to go after signing in: a path here, never another site."""
-    return text if text.startswith("/") and not text.startswith(("//", "/\\")) else "/get-started"
+    # Browsers drop tabs and line ends from addresses, so that `/<tab>/elsewhere` would be another site's.
+    clean = text.startswith("/") and not text.startswith("//") and "\\" not in text and text.isprintable()
+    return text if clean else "/get-started"

@@ -1,6 +1,5 @@
 """Data collection rules and endpoints: in the management API, and by immutable id for ingestion."""
 
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from threading import Lock

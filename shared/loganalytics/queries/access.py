@@ -30,7 +30,7 @@ class QueryAccess:
         """Looks workspaces up for one caller, and refuses those it may not read."""
 
         def find(name: str) -> WorkspaceId:
-            workspace = self._named(name)
+            workspace = self._named(name, principal)
             try:
                 self.identity.authorize(principal, READ, workspace.resource_id)
             except AuthorizationFailed as refused:
@@ -62,16 +62,23 @@ class QueryAccess:
         ]
         return sorted(found, key=lambda workspace: workspace.name.lower())
 
-    def _named(self, name: str) -> Workspace:
+    def _named(self, name: str, principal: Principal) -> Workspace:
         try:
             if name.startswith("/"):
                 return self.workspaces.by_resource_id(name)
             return self.workspaces.by_customer_id(name)
         except WorkspaceNotFound:
             pass
-        for workspace in self.workspaces.list():
-            if workspace.name.lower() == name.lower():
-                return workspace
+        # Names repeat from group to group: the caller's own workspace is meant, and nobody's that only took its name.
+        called = [each for each in self.workspaces.list() if each.name.lower() == name.lower()]
+        readable = [each for each in called if self.identity.access.allows(principal, READ, each.resource_id)]
+        if len(readable) > 1:
+            raise ScopeRefused(
+                f"{len(readable)} workspaces are called {name}: name one by its id or resource id",
+                target=name,
+            )
+        if called:
+            return (readable or called)[0]
         raise PathNotFound(
             f"The requested path does not exist: no workspace is known as {name[:200]}", target=name[:200]
         )

@@ -6,6 +6,7 @@ raw bytes of the tables.
 """
 
 import contextlib
+import re
 import resource
 import signal
 import struct
@@ -19,6 +20,7 @@ import orjson
 
 OVERHEAD_MB: Final = 1536  # of address space, for the interpreter, DuckDB's own code and its thread stacks
 FETCH_ROWS: Final = 10_000
+_PATH: Final = re.compile(r"(?<![\w:/])/(?:[^\s/\"']+/)+[^\s\"',;]*")
 _ISO: Final = "strftime(make_timestamp(({c} - 621355968000000000) // 10), '%Y-%m-%dT%H:%M:%S')"
 _WIRE: Final = {
     # Log Analytics writes as many fractional digits as there are, up to seven.
@@ -103,7 +105,9 @@ def answer(
         ]
         head = orjson.dumps({"name": statement["name"], "columns": columns})[:-1]
         pieces.append((b"," if position else b"") + head + b',"rows":[')
-        cursor = connection.execute(given + wire_select(statement["sql"], statement["types"]))
+        cursor = connection.execute(
+            only_select(connection, given + wire_select(statement["sql"], statement["types"]))
+        )
         reals = [index for index, kind in enumerate(statement["types"]) if kind == "real"]
         taken = 0
         while batch := cursor.fetchmany(FETCH_ROWS):
@@ -126,6 +130,14 @@ def answer(
             break
     pieces.append(b"]")
     return {"rows": rows, "truncated": truncated}, pieces
+
+
+def only_select(connection: duckdb.DuckDBPyConnection, sql: str) -> duckdb.Statement:
+    """The one statement that `sql` is. A second one, or one that writes, could empty the files that the query may open."""
+    found = connection.extract_statements(sql)
+    if len(found) != 1 or found[0].type != duckdb.StatementType.SELECT:
+        raise ValueError("a query is one SELECT")
+    return found[0]
 
 
 def finite(batch: list[Any], reals: Sequence[int]) -> list[Any]:
@@ -159,9 +171,12 @@ def within(batch: list[Any], reals: Sequence[int], budget: int) -> tuple[list[An
 
 
 def failure(error: Exception) -> dict[str, Any]:
-    """The engine's error for the parent, without file names: they are the host's, not the caller's."""
+    """The engine's error for the parent, without paths: they are the host's, not the caller's."""
     out_of_memory = isinstance(error, (duckdb.OutOfMemoryException, MemoryError)) or "bad_alloc" in str(error)
-    return {"error": "memory" if out_of_memory else "failed", "message": str(error).split("\n", 1)[0]}
+    message = str(error).split("\n", 1)[0]
+    if isinstance(error, (duckdb.IOException, duckdb.PermissionException, duckdb.InvalidInputException)):
+        message = _PATH.sub("(a file)", message)
+    return {"error": "memory" if out_of_memory else "failed", "message": message}
 
 
 def read(stream: BinaryIO) -> bytes | None:
