@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from urllib.parse import quote
 
 from shared.arm.declarations import Operation, ResourceType, Route
 from shared.arm.resource_ids import InvalidResourceId, ResourceId
@@ -178,8 +177,3 @@ def fill(template: str, params: Mapping[str, str]) -> str:
     return "/".join(
         params[part.strip("{}")] if part.startswith("{") else part for part in template.split("/")
     )
-
-
-def path_of(resource_id: ResourceId) -> str:
-    """The id as it stands in a URL."""
-    return quote(str(resource_id), safe="/()!$&'*+,;=:@~")
