@@ -14,7 +14,7 @@ from shared.kql.functions.registry import Function, FunctionKind
 from shared.kql.operator_help import OPERATOR_HELP
 from shared.kql.syntax.lexer import Token, TokenKind, tokenize
 from shared.kql.syntax.printer import name_text
-from shared.kql.translate import scope_of
+from shared.kql.translator import scope_of
 
 _WORDS_OF: Final = {
     "summarize": ("by",),

@@ -6,7 +6,7 @@ from shared.kernel.errors import OmsError
 from shared.kernel.ticks import UNIX_EPOCH_TICKS
 from shared.kql.catalog import Catalog
 from shared.kql.errors import KqlError
-from shared.kql.translate import translate
+from shared.kql.translator import translate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +44,8 @@ def diagnose(text: str, catalog: Catalog, *, now_ticks: int = UNIX_EPOCH_TICKS) 
         ]
     except OmsError as error:  # the catalogue's: an unknown workspace, no right to read
         return [
-            Diagnostic(code=error.code, message=error.message, line=1, column=1, start=0, end=len(text), token="")
+            Diagnostic(
+                code=error.code, message=error.message, line=1, column=1, start=0, end=len(text), token=""
+            )
         ]
     return []
