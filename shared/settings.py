@@ -38,7 +38,7 @@ class Settings(BaseSettings):
     )
     data_dir: Path = Field(
         default=Path("/tmp/oms"),  # noqa: S108 - on Flex Consumption /tmp is the instance's own disk
-        description="Local folder for the cache of immutable segments and, on a laptop, the key file. Safe to delete.",
+        description="Local folder: the cache of immutable segments, and without a key vault the file of the key that wraps secrets.",
     )
     tenant_id: str = Field(
         default="00000000-0000-0000-0000-000000000001",
