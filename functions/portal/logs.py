@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from functools import wraps
-from http import HTTPStatus
 from typing import cast
 
 import azure.functions as func
@@ -123,9 +122,8 @@ def diagnose(req: func.HttpRequest, page: Page) -> func.HttpResponse:
 @bp.route("portal/api/logs/help", methods=["GET"])
 @for_script
 def describe(req: func.HttpRequest, page: Page) -> func.HttpResponse:
-    """A function's signature and what it does; 404 where the word is none."""
-    found = language.help_of(_params(req).get("name", ""))
-    return respond(found or {}, HTTPStatus.OK if found else HTTPStatus.NOT_FOUND)
+    """A function's or operator's signature and what it does; nothing where the word is neither."""
+    return respond(language.help_of(_params(req).get("name", "")) or {})
 
 
 def _params(req: func.HttpRequest) -> Mapping[str, str]:

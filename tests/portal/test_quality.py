@@ -110,7 +110,7 @@ def test_a_second_visit_asks_for_no_asset_again(page: Page, suite: Suite) -> Non
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_keeps_to_its_policy_and_logs_no_error(
-    name: str, page: Page, suite: Suite, watch: object
+    name: str, page: Page, suite: Suite, watch: Watch
 ) -> None:
     if name == "logs-error":
         watch.expected.append(400)

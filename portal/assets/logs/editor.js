@@ -64,7 +64,7 @@ const signatures = hoverTooltip(async (view, place) => {
   const name = word[0];
   if (!known.has(name)) known.set(name, await help(name).catch(() => null));
   const found = known.get(name);
-  if (!found) return null;
+  if (!found?.signature) return null;
   return {
     pos: line.from + word.index,
     end: line.from + word.index + name.length,

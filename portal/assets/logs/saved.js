@@ -24,11 +24,11 @@ export function remember(entry) {
  * @param {{examples: [string, string, string][], entries: any[], onOpen: (query: string, span: string) => void, onForget: () => void}} props
  */
 export function Queries({ examples, entries, onOpen, onForget }) {
-  return html`<h3>Examples</h3>
+  return html`<h2>Examples</h2>
     <ul class="queries">
       ${examples.map(([name, span, query]) => html`<li key=${name}><button type="button" class="name" title=${query} onClick=${() => onOpen(query, span)}><span>${name}</span></button></li>`)}
     </ul>
-    <h3>History</h3>
+    <h2>History</h2>
     ${entries.length === 0 && html`<p class="muted small">Queries that you run are kept in this browser.</p>`}
     <ul class="queries">
       ${entries.map(

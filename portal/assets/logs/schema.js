@@ -49,7 +49,7 @@ export function Schema({ onInsert, onQuery }) {
   const list = (found) => html`<ul class="tables">${found.map((table) => html`<${Table} key=${table.name} table=${table} onInsert=${onInsert} onQuery=${onQuery} />`)}</ul>`;
   return html`
     <input type="search" aria-label="Find a table or column" placeholder="Find a table or column" value=${wanted} onInput=${(event) => setWanted(event.target.value)} />
-    ${full.length > 0 && html`<h3>With data</h3>${list(full)}`}
+    ${full.length > 0 && html`<h2>With data</h2>${list(full)}`}
     ${empty.length > 0 && html`<details open=${fold !== "" || full.length === 0}><summary>Empty (${empty.length})</summary>${list(empty)}</details>`}
     ${matching.length === 0 && html`<p class="muted small">No table or column is called so.</p>`}
   `;

@@ -28,15 +28,15 @@ export function Share({ query, span, ranAt, url }) {
   const curl = `curl -X POST ${url}/v1/workspaces/${workspace}/query \\\n  -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" \\\n  -d ${quote(body)}`;
   return html`<${Menu} align="right" label="Share" title="Links, and the same question elsewhere">
     <div class="share">
-      <h3>Link</h3>
+      <h2>Link</h2>
       <p class="row">
         <${CopyButton} text=${() => location.origin + linkTo({ query, span, run: true })}>Copy link, range as it is</${CopyButton}>
         ${fixed && html`<${CopyButton} text=${() => location.origin + linkTo({ query, span: fixed, run: true })}>Copy link, range fixed</${CopyButton}>`}
       </p>
-      <h3>Command line</h3>
+      <h2>Command line</h2>
       <pre tabindex="0">${cli}</pre>
       <${CopyButton} text=${cli}>Copy command</${CopyButton}>
-      <h3>API</h3>
+      <h2>API</h2>
       <pre tabindex="0">${curl}</pre>
       <${CopyButton} text=${curl}>Copy call</${CopyButton}>
     </div>
