@@ -1,5 +1,6 @@
 """Arithmetic and comparison: which types each operator takes, what it yields, and its SQL."""
 
+from dataclasses import dataclass
 from typing import Final
 
 from shared.kernel.ticks import MAX_TICKS
@@ -56,10 +57,36 @@ def _unbool(emission: Emission, value: Bound) -> Bound:
     return value if value.type is not T.BOOL else convert(emission, value, T.LONG)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Small(Bound):
+    """A whole number that is known to stay within `magnitude` of zero, so that plain arithmetic cannot overflow."""
+
+    magnitude: int
+
+
+def _magnitude(value: Bound) -> int | None:
+    if isinstance(value, _Small):
+        return value.magnitude
+    if value.constant and isinstance(value.value, int):
+        return abs(value.value)
+    return 2**31 if value.type is T.INT else None
+
+
+def _plainly(op: str, left: Bound, right: Bound, x: Bound, y: Bound) -> Bound | None:
+    """The sum, difference or product where the operands are known to be small enough."""
+    a, b = _magnitude(left), _magnitude(right)
+    if a is None or b is None or op not in ("+", "-", "*") or (x.constant and y.constant):
+        return None
+    most = a * b if op == "*" else a + b
+    if most >= 2**63:
+        return None
+    return _Small(sql=f"({x.sql} {op} {y.sql})", type=T.LONG, columns=x.columns | y.columns, magnitude=most)
+
+
 def _numeric(emission: Emission, op: str, kind: KqlType, left: Bound, right: Bound) -> Bound:
     x, y = convert(emission, left, kind), convert(emission, right, kind)
     if kind is T.LONG:
-        return _long(op, x, y)
+        return _plainly(op, left, right, x, y) or _long(op, x, y)
     if kind is T.REAL:
         return _real(op, x, y)
     if op == "%":

@@ -410,6 +410,16 @@ class ScalarBinder:
                 self.ctx.fail("A property name or a position is expected here.", step)
         return self.extract(found, path)
 
+    def text_of(self, node: ast.Member | ast.Index) -> Bound | None:
+        """`tostring(d.a.b)` in one step, where the path is known."""
+        found = self.path(node)
+        inner = found.sql.removeprefix("(nullif(json_extract(").removesuffix(", 'null'))")
+        if len(inner) != len(found.sql) - len("(nullif(json_extract(") - len(
+            ", 'null'))"
+        ) or not inner.endswith("')"):
+            return None
+        return result(f"coalesce(json_extract_string({inner}, '')", T.STRING, (found,))
+
     def extract(self, found: Bound, path: str) -> Bound:
         if path == "$":
             return found
@@ -465,6 +475,14 @@ class ScalarBinder:
             )
         if function.kind is FunctionKind.AGGREGATE:
             return self.aggregate(node, function)
+        if (
+            node.name == "tostring"
+            and len(node.arguments) == 1
+            and isinstance(node.arguments[0], ast.Member | ast.Index)
+        ):
+            text = self.text_of(node.arguments[0])
+            if text is not None:
+                return text
         if node.name in ("not",) and filtering and len(node.arguments) == 1:
             inner = self.condition(node.arguments[0], filtering=False)
             return result(f"NOT {inner.sql}", T.BOOL, (inner,))
