@@ -156,7 +156,7 @@ class FloorReadLast(CatalogueReader):
 
     def read(self, workspace: WorkspaceId) -> State:
         state = CatalogueReader.read(self, workspace)
-        for _ in range(5):  # a slow reader
+        for _ in range(30):  # a slow reader
             self.floor(workspace)
         floor: Floor = self.floor(workspace)
         above = [one for one in state.batches if one.number > floor.through.get(one.lane, 0)]

@@ -15,6 +15,7 @@ from shared.loganalytics.logstore.catalogue import (
     Share,
     batch_insert,
     batch_key,
+    batch_of,
     lane_upsert,
     void_values,
 )
@@ -227,7 +228,7 @@ class _Writer:
 
     def _stored(self, number: int) -> str | None:
         try:
-            return str(self.table.get(self.workspace, batch_key(self.lane, number)).values["blob"])
+            return batch_of(self.table.get(self.workspace, batch_key(self.lane, number))).blob
         except RowNotFound:
             return None
 

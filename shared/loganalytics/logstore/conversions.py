@@ -4,7 +4,7 @@ A key is read from the body as text (`VARCHAR`: strings unescaped, everything el
 columns ask what kind of value it is. Text that is not a value of the column's type becomes NULL.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 from shared.kernel.ticks import MAX_TICKS, UNIX_EPOCH_TICKS
@@ -21,12 +21,12 @@ _SLOW_DATETIME: Final = (
     r"\d{4}-\d{2}-\d{2}([Tt ]([01]\d|2[0-3]):\d{2}(:\d{2}([.,]\d{1,9}\d*)?)?)?\s*([Zz]|[+-]\d{2}:?\d{2})?"
 )
 _OFFSET: Final = r"\s*(?:[Zz]|([+-])(\d{2}):?(\d{2}))$"
-_FEW: Final = 4
-_KIND_FIRST: Final = {
-    JsonKind.STRING: ('"',),
-    JsonKind.BOOL: ("t", "f"),
-    JsonKind.CONTAINER: ("{", "["),
-    JsonKind.NUMBER: tuple("-0123456789"),
+_KIND_SQL: Final = {
+    JsonKind.STRING: "starts_with({0}, '\"')",
+    JsonKind.BOOL: "starts_with({0}, 't') OR starts_with({0}, 'f')",
+    JsonKind.CONTAINER: "starts_with({0}, '{{') OR starts_with({0}, '[')",
+    # Of what JSON may begin with, only a minus and the digits lie there. (An IN list would become a join for each column.)
+    JsonKind.NUMBER: "{0} >= '-' AND {0} < ':'",
 }
 
 
@@ -124,6 +124,15 @@ def json_text_sql(json: str) -> str:
     return f"CASE WHEN starts_with({json}, '\"') THEN {inner} ELSE {json} END"
 
 
+def _text_of_kinds(kinds: Collection[JsonKind], json: str) -> str:
+    """As `json_text_sql`, but shorter where only some kinds come here: planning a wide table costs by the expression."""
+    if kinds and JsonKind.STRING not in kinds:
+        return json
+    if kinds == {JsonKind.STRING}:
+        return f"CASE WHEN contains({json}, '\\') THEN {json}->>'$' ELSE {json}[2:-2] END"
+    return json_text_sql(json)
+
+
 def column_sql(column: FrameColumn, source: str, *, as_json: bool) -> str:
     """The value of a column, given the expression of its key."""
     if not as_json:
@@ -131,20 +140,14 @@ def column_sql(column: FrameColumn, source: str, *, as_json: bool) -> str:
     wanted = _wanted_sql(column, f"({source}::VARCHAR)")
     if column.type is KqlType.DYNAMIC:
         return f"CASE WHEN {wanted} THEN {source} END" if wanted else source
-    text = json_text_sql(f"({source}::VARCHAR)")
-    value = convert_sql(text, column.type)
+    value = convert_sql(_text_of_kinds(column.kinds, f"({source}::VARCHAR)"), column.type)
     return f"CASE WHEN {wanted} THEN {value} ELSE {empty_sql(column.type)} END" if wanted else value
 
 
 def _wanted_sql(column: FrameColumn, json: str) -> str:
     clauses: list[str] = []
     if column.kinds:
-        firsts = sorted(first for kind in column.kinds for first in _KIND_FIRST[kind])
-        if len(firsts) > _FEW:
-            clauses.append(f"left({json}, 1) IN ({', '.join(text_sql(first) for first in firsts)})")
-        else:
-            tests = " OR ".join(f"starts_with({json}, {text_sql(first)})" for first in firsts)
-            clauses.append(f"({tests})")
+        clauses.append(f"({' OR '.join(_KIND_SQL[kind].format(json) for kind in sorted(column.kinds))})")
     if column.pattern:
         text = json_text_sql(json)
         guid = f"regexp_full_match({text}, {text_sql(GUID_PATTERN)})"

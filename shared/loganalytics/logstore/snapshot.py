@@ -4,10 +4,12 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from shared.kernel.versions import check_version
 from shared.loganalytics.logstore.catalogue import (
     FLOOR_KEY,
     HEADS_BEFORE,
     HEADS_FROM,
+    VERSION,
     Batch,
     Floor,
     Head,
@@ -74,6 +76,7 @@ class CatalogueReader:
                 head = head_of(row)
                 heads[head.table] = head
             else:
+                check_version("lane row", row.values.get("v"), current=VERSION)
                 lanes[LaneId(row.key.removeprefix("l|"))] = row
         batches: list[Batch] = []
         for lane, row in lanes.items():

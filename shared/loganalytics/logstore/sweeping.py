@@ -7,8 +7,10 @@ from datetime import timedelta
 from typing import Final
 
 from shared.kernel.ticks import TICKS_PER_SECOND, ticks_of
+from shared.kernel.versions import check_version
 from shared.loganalytics.logstore.catalogue import (
     FLOOR_KEY,
+    VERSION,
     Batch,
     Floor,
     Vector,
@@ -141,7 +143,9 @@ class Sweeper:
 
     def _sweep_requests(self, workspace: WorkspaceId) -> None:
         """Forget old request ids, but never the log's last row: the next number follows from it."""
-        rows = list(self.store.table.query(workspace, start="r|", before=prefix_end("r|"), select=["ticks"]))
+        rows = list(self.store.table.query(workspace, start="r|", before=prefix_end("r|"), select=["v", "ticks"]))
+        for row in rows:
+            check_version("request row", row.values.get("v"), current=VERSION)
         oldest = self._now(workspace) - 2 * REMEMBERED_TICKS
         for row in rows[:-1]:
             if whole(row, "ticks") < oldest:
@@ -190,7 +194,7 @@ class Sweeper:
             row = self.store.table.get(workspace, batch_key(LaneId(lane), int(rest.split("-")[0])))
         except RowNotFound:
             return False
-        return row.values["blob"] == name
+        return batch_of(row).blob == name
 
     def _named(self, workspace: WorkspaceId, table: str) -> set[str]:
         state = self.store.catalogue.read(workspace)
