@@ -254,3 +254,24 @@ def test_a_child_process_builds_the_same_segments(store: LogStore, compactor: Co
     assert compactor.compact(WORKSPACE, "App_CL").rows == 20_000
     assert ask(store, *ALL) == before
     assert ask(store, "N", needles=[needle("absentterm")]) == []
+
+
+@pytest.mark.parametrize("call", range(6))
+def test_a_snapshot_that_the_floor_overtakes_misses_nothing(call: int, clock: ManualClock, tmp_path: Path):
+    calls = -1
+
+    def overtake(phase: str, operation: str, key: str) -> None:
+        nonlocal calls
+        if calls >= 0 and phase == "before":
+            calls += 1
+            if calls == call + 1:
+                calls = -1
+                Compactor(store=worker).compact(WORKSPACE, "App_CL")
+                assert Sweeper(store=worker).advance_floor(WORKSPACE) == 1
+
+    storage = MemoryStorage(clock, gate=overtake)
+    reader, worker = store_on(storage, tmp_path / "r", clock), store_on(storage, tmp_path / "w", clock)
+    reader.append(WORKSPACE, [frame(list(numbered(5, clock)), clock)])
+    calls = 0
+    assert ask(reader, "N") == [(n,) for n in range(5)]
+    assert ask(reader, "N") == [(n,) for n in range(5)]

@@ -8,12 +8,11 @@ from typing import Any
 import pytest
 
 from shared.loganalytics.logstore.building import Build, Built
-from shared.loganalytics.logstore.catalogue import STAGED, Floor, Head, Vector, furthest, whole
+from shared.loganalytics.logstore.catalogue import STAGED, Head, Vector, furthest, whole
 from shared.loganalytics.logstore.commit import Committer
 from shared.loganalytics.logstore.compaction import Compactor
 from shared.loganalytics.logstore.manifest import Manifest, Segment
 from shared.loganalytics.logstore.model import Commit, Frame, WorkspaceId
-from shared.loganalytics.logstore.snapshot import CatalogueReader, State
 from shared.loganalytics.logstore.store import LogStore
 from shared.loganalytics.logstore.sweeping import Sweeper
 from shared.storage.ports import (
@@ -151,19 +150,6 @@ class NoGrace(Sweeper):
 
 
 @dataclass(slots=True)
-class FloorReadLast(CatalogueReader):
-    """Takes the floor after the heads, so that what moved below it in between is in neither."""
-
-    def read(self, workspace: WorkspaceId) -> State:
-        state = CatalogueReader.read(self, workspace)
-        for _ in range(30):  # a slow reader
-            self.floor(workspace)
-        floor: Floor = self.floor(workspace)
-        above = [one for one in state.batches if one.number > floor.through.get(one.lane, 0)]
-        return replace(state, floor=floor, batches=above)
-
-
-@dataclass(slots=True)
 class ForgetsRequests(Committer):
     """Looks only at what this process committed itself."""
 
@@ -174,8 +160,6 @@ class ForgetsRequests(Committer):
 def store_with(**parts: Callable[..., Any]) -> Callable[..., LogStore]:
     def make(*arguments: Any, **options: Any) -> LogStore:
         store = LogStore.over(*arguments, **options)
-        if "catalogue" in parts:
-            store.catalogue = parts["catalogue"](store.table)
         if "committer" in parts:
             store.committer = parts["committer"](store.staged, store.table, store.clock, store.new_id)
         return store
@@ -189,7 +173,6 @@ BUGS: Mapping[str, Mapping[str, Any]] = {
     "a batch is acknowledged before its blob is durable": {"wrap": storage_with(staged=PutsInTheBackground)},
     "compacted-through skips a hole": {"compactor": SkipsHoles},
     "blobs are deleted while queries read them": {"sweeper": NoGrace},
-    "the floor is read after the heads": {"store": store_with(catalogue=FloorReadLast)},
     "request ids are not checked": {"store": store_with(committer=ForgetsRequests)},
     "usage is counted without an etag": {"wrap": storage_with(table=FloorWithoutEtag)},
 }
