@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from shared.jobs.desk import JobDesk
     from shared.jobs.engine import JobEngine
     from shared.jobs.kinds import JobKinds
+    from shared.jobs.migration import Migrations
     from shared.jobs.poison import PoisonDesk
     from shared.kernel.health import Check
     from shared.kql.catalog import StoredFunction
@@ -340,7 +341,15 @@ class Services:
         kinds = JobKinds()
         for kind in self.log_maintenance.kinds():
             kinds.register(kind)
+        kinds.register(self.migrations.kind())
         return kinds
+
+    @built_once
+    def migrations(self) -> Migrations:
+        """Migrations of what earlier releases stored: each service registers its own here."""
+        from shared.jobs.migration import Migrations
+
+        return Migrations()
 
     @built_once
     def log_maintenance(self) -> Maintenance:
