@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from oms_agent.collect.files import FileFollower
+from oms_agent.collect.journal import JournalReader
+from oms_agent.versions import StateUnreadable
 
 
 class Taken(list[str]):
@@ -99,3 +101,27 @@ def test_a_file_made_anew_under_the_same_inode_is_read_from_its_start(tmp_path: 
         file.write("two, and longer\n")
     source.poll(at="t")
     assert taken == ["one", "two, and longer"]
+
+
+def test_a_place_saved_by_a_newer_agent_is_refused_by_name_and_kept(tmp_path: Path) -> None:
+    log, taken = tmp_path / "app.log", Taken()
+    append(log, "")
+    follower(tmp_path, taken).poll(at="t")
+    state = tmp_path / "state" / "app.json"
+    newer = state.read_text().replace('"v": 1', '"v": 2')
+    state.write_text(newer)
+    with pytest.raises(StateUnreadable, match=r"app\.json has version 2, newer than the 1 this agent reads"):
+        follower(tmp_path, taken)
+    assert state.read_text() == newer
+
+
+def test_a_journal_cursor_comes_back_and_a_newer_one_is_refused(tmp_path: Path) -> None:
+    state = tmp_path / "state" / "journal.json"
+    reader = JournalReader("here", state)
+    assert reader.cursor() is None
+    reader._next = "s=1;i=2"  # pyright: ignore[reportPrivateUsage] - no journal on every machine that tests
+    reader.commit()
+    assert JournalReader("here", state).cursor() == "s=1;i=2"
+    state.write_text('{"v": 2, "cursor": "s=1;i=2"}')
+    with pytest.raises(StateUnreadable, match=r"journal\.json has version 2"):
+        JournalReader("here", state).read()

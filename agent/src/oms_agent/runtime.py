@@ -22,6 +22,7 @@ from oms_agent.identity import Machine, this_machine
 from oms_agent.sender import Sender
 from oms_agent.spool import Spool
 from oms_agent.transport import NotReached, Refused, Transport
+from oms_agent.versions import StateUnreadable
 
 log = logging.getLogger(__name__)
 
@@ -121,23 +122,27 @@ class Agent:
             ),
         ]
         if wanted.journal and is_available():
-            journal = JournalReader(name, state / "journal.cursor")
+            journal = JournalReader(name, state / "journal.json")
             self._tasks.append(Task("journal", 2.0, lambda: self._follow(journal, "Microsoft-Syslog")))
         if sys.platform == "win32":
             for channel in CHANNELS:
-                events = EventLogReader(channel, name, state / f"events-{channel}")
+                events = EventLogReader(channel, name, state / f"events-{channel}.json")
                 self._tasks.append(
                     Task(channel, 5.0, lambda source=events: self._follow(source, "Microsoft-Event"))
                 )
         for number, source in enumerate(wanted.logs):
-            follower = FileFollower(
-                source.table,
-                source.path,
-                source.form,
-                name,
-                state / f"log-{number}-{source.table}.json",
-                self._log_lines,
-            )
+            try:
+                follower = FileFollower(
+                    source.table,
+                    source.path,
+                    source.form,
+                    name,
+                    state / f"log-{number}-{source.table}.json",
+                    self._log_lines,
+                )
+            except StateUnreadable as unreadable:
+                log.error("log not followed", extra={"log": source.path, "reason": str(unreadable)})  # noqa: TRY400 - the reason says it all
+                continue
             self._tasks.append(Task(source.path, 1.0, lambda f=follower: self._poll(f)))
         for task in self._tasks:
             task.due = due.get(task.name, 0.0)

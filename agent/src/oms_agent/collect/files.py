@@ -8,6 +8,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
+from oms_agent.versions import check_version
+
+VERSION: Final = 1
 CHUNK: Final = 1024 * 1024
 LONGEST_LINE: Final = 256 * 1024
 HEAD: Final = 64
@@ -44,6 +47,7 @@ class FileFollower:
     def __post_init__(self) -> None:
         if self.state.is_file():
             saved = json.loads(self.state.read_text(encoding="utf-8"))
+            check_version(self.state, saved.get("v"), current=VERSION)
             self._places = {int(inode): Place(**place) for inode, place in saved["files"].items()}
             self._known = True
 
@@ -120,7 +124,7 @@ class FileFollower:
         return base | {"RawData": text}
 
     def _save(self) -> None:
-        saved = {"v": 1, "files": {str(inode): asdict(place) for inode, place in self._places.items()}}
+        saved = {"v": VERSION, "files": {str(inode): asdict(place) for inode, place in self._places.items()}}
         self.state.parent.mkdir(parents=True, exist_ok=True)
         temporary = self.state.with_suffix(".new")
         with temporary.open("w", encoding="utf-8") as file:

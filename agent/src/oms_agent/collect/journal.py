@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from oms_agent.collect.syslog import FACILITIES, SEVERITIES
+from oms_agent.versions import check_version
 
+VERSION: Final = 1
 BATCH: Final = 5_000
 
 
@@ -30,7 +32,7 @@ class JournalReader:
     _next: str | None = None
 
     def read(self) -> list[Mapping[str, Any]]:
-        cursor = self.state.read_text(encoding="utf-8") if self.state.is_file() else None
+        cursor = self.cursor()
         where = ["--after-cursor", cursor] if cursor else ["-n", "100"]
         done = subprocess.run(
             ["/usr/bin/env", "journalctl", "-o", "json", "--no-pager", *where],
@@ -46,10 +48,20 @@ class JournalReader:
                 break
         return records
 
+    def cursor(self) -> str | None:
+        """Where the last run came to. StateUnreadable."""
+        if not self.state.is_file():
+            return None
+        saved = json.loads(self.state.read_text(encoding="utf-8"))
+        check_version(self.state, saved.get("v"), current=VERSION)
+        return str(saved["cursor"])
+
     def commit(self) -> None:
         if self._next is not None:
             self.state.parent.mkdir(parents=True, exist_ok=True)
-            self.state.write_text(self._next, encoding="utf-8")
+            temporary = self.state.with_suffix(".new")
+            temporary.write_text(json.dumps({"v": VERSION, "cursor": self._next}), encoding="utf-8")
+            temporary.replace(self.state)
 
 
 def record_of(entry: Mapping[str, Any], *, computer: str) -> Mapping[str, Any]:

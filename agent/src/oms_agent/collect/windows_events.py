@@ -1,5 +1,6 @@
 """Windows event logs as records of the table Event, through the system's own wevtutil."""
 
+import json
 import subprocess
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Mapping
@@ -7,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from oms_agent.versions import check_version
+
+VERSION: Final = 1
 NS: Final = {"e": "http://schemas.microsoft.com/win/2004/08/events/event"}
 LEVELS: Final = {0: "Information", 1: "Critical", 2: "Error", 3: "Warning", 4: "Information", 5: "Verbose"}
 BATCH: Final = 2_000
@@ -23,7 +27,7 @@ class EventLogReader:
     _next: int | None = None
 
     def read(self) -> list[Mapping[str, Any]]:
-        last = int(self.state.read_text(encoding="ascii")) if self.state.is_file() else 0
+        last = self.last()
         query = f"*[System[EventRecordID>{last}]]"
         done = subprocess.run(
             [WEVTUTIL, "qe", self.channel, f"/q:{query}", f"/c:{BATCH}", "/f:RenderedXml", "/e:Events"],
@@ -37,10 +41,20 @@ class EventLogReader:
             self._next = max(number, self._next or 0)
         return records
 
+    def last(self) -> int:
+        """The last event that an earlier run took. StateUnreadable."""
+        if not self.state.is_file():
+            return 0
+        saved = json.loads(self.state.read_text(encoding="ascii"))
+        check_version(self.state, saved.get("v"), current=VERSION)
+        return int(saved["record"])
+
     def commit(self) -> None:
         if self._next is not None:
             self.state.parent.mkdir(parents=True, exist_ok=True)
-            self.state.write_text(str(self._next), encoding="ascii")
+            temporary = self.state.with_suffix(".new")
+            temporary.write_text(json.dumps({"v": VERSION, "record": self._next}), encoding="ascii")
+            temporary.replace(self.state)
 
 
 def records_of(xml: str, *, computer: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
