@@ -128,6 +128,7 @@ class ResourceStore:
                 raise PreconditionFailed(
                     "the resource has changed since it was read", target=str(resource.id)
                 )
+            resource_of(row)  # a newer release's resource is refused before it is written
             with suppress(RowChanged, RowNotFound):
                 return resource_of(self._table.replace(row, {**row.values, "deleting": self.clock.now()}))
 

@@ -1,6 +1,7 @@
 """Subscriptions of the bundle's tenant: the configured one, and those that were added."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Final
@@ -8,7 +9,7 @@ from typing import Final
 from shared.arm.resources import SubscriptionNotFound
 from shared.kernel.clock import Clock
 from shared.kernel.versions import check_version
-from shared.storage.ports import Storage
+from shared.storage.ports import Row, RowNotFound, Storage
 
 TABLE: Final = "omssubscriptions"
 VERSION: Final = 1
@@ -44,7 +45,10 @@ class Subscriptions:
 
     def add(self, subscription: Subscription) -> None:
         """Doing it again renames it."""
-        self.storage.table(TABLE).upsert(
+        table = self.storage.table(TABLE)
+        with suppress(RowNotFound):
+            _check(table.get(_TENANT, subscription.id.lower()))
+        table.upsert(
             _TENANT,
             subscription.id.lower(),
             {"v": VERSION, "id": subscription.id, "name": subscription.name},
@@ -60,8 +64,12 @@ class Subscriptions:
             return kept[1]
         found = {self.default.id.lower(): self.default}
         for row in self.storage.table(TABLE).query(_TENANT):
-            check_version(f"subscription {row.key}", row.values.get("v"), current=VERSION)
+            _check(row)
             found[row.key] = Subscription(id=str(row.values["id"]), name=str(row.values["name"]))
         with self._lock:
             self._kept = (now, found)
         return found
+
+
+def _check(row: Row) -> None:
+    check_version(f"subscription {row.key}", row.values.get("v"), current=VERSION)

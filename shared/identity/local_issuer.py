@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from secrets import token_bytes
@@ -120,7 +121,11 @@ class LocalIssuer:
         """A client and its secret, which is shown this once. Registering an id again gives it a new secret."""
         client = Client(client_id=client_id or self.new_id(), name=name, roles=tuple(roles))
         secret = base64.urlsafe_b64encode(self.random(32)).decode().rstrip("=")
-        self.storage.table(TABLE).upsert(
+        table = self.storage.table(TABLE)
+        with suppress(RowNotFound):
+            known = table.get(_CLIENTS, client.client_id.lower())
+            check_version(f"client {client.client_id}", known.values.get("v"), current=VERSION)
+        table.upsert(
             _CLIENTS,
             client.client_id.lower(),
             {

@@ -94,7 +94,9 @@ class SecretBox:
         values = {"v": VERSION, "keyId": key_id}
         while True:
             try:
-                self._table.replace(self._table.get(_CURRENT, _CURRENT), values)
+                row = self._table.get(_CURRENT, _CURRENT)
+                check_version("the current data key", row.values.get("v"), current=VERSION)
+                self._table.replace(row, values)
             except RowNotFound:
                 try:
                     self._table.insert(_CURRENT, _CURRENT, values)

@@ -128,7 +128,7 @@ class SignIns:
         except (binascii.Error, ValueError):
             return None
         expires = datetime.fromtimestamp(payload["exp"], UTC)
-        if payload["v"] != VERSION or expires <= self.clock.now():
+        if payload["v"] not in (VERSION, VERSION - 1) or expires <= self.clock.now():
             return None
         return Session(
             id=payload["sid"],
@@ -146,6 +146,7 @@ class SignIns:
         """Remove tokens that are used or expired; how many."""
         now, gone = self.clock.now(), 0
         for row in list(self._table.query(_LINKS)):
+            check_version("a sign-in token", row.values.get("v"), current=VERSION)
             expires = row.values["expires"]
             if row.values["used"] or (isinstance(expires, datetime) and expires <= now):
                 self._table.delete(_LINKS, row.key)

@@ -6,6 +6,7 @@ the slots of an admission group. The sweeper reads markers, so it never looks th
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import batched, islice
@@ -18,12 +19,14 @@ from shared.jobs.model import Job, JobId, JobStatus, Scope, carries_time, sort_k
 from shared.jobs.rows import ROW_VERSION, job_of, values_of
 from shared.jobs.writes import GroupedWrites, written
 from shared.kernel.errors import Category, OmsError
+from shared.kernel.versions import check_version
 from shared.storage.ports import (
     Delete,
     Insert,
     Operation,
     Replace,
     Row,
+    RowExists,
     RowNotFound,
     Table,
     Value,
@@ -166,6 +169,8 @@ class JobStore:
         """Every marker with its job, None where there is none (yet)."""
         partition = escape(scope)
         markers = [*self.table.query(partition, start="a!", before=prefix_end("a!"))]
+        for marker in markers:
+            check_version("job marker", marker.values.get("v"), current=ROW_VERSION)
         if not markers:
             return ()
         if len(markers) <= _FEW:
@@ -211,12 +216,15 @@ class JobStore:
     def scopes(self) -> Iterator[Scope]:
         """Every scope that ever had a job."""
         for row in self.table.query(_SCOPES):
+            check_version("job scope", row.values.get("v"), current=ROW_VERSION)
             yield Scope(unescape(row.key))
 
     def _key(self, scope: Scope, job_id: JobId) -> str:
         if carries_time(job_id):
             return f"j!{_suffix(job_id, _UNUSED)}"
-        return f"j!{self.table.get(escape(scope), f'i!{escape(job_id)}').values['suffix']}"
+        pointer = self.table.get(escape(scope), f"i!{escape(job_id)}")
+        check_version("job pointer", pointer.values.get("v"), current=ROW_VERSION)
+        return f"j!{pointer.values['suffix']}"
 
     def _remember(self, stored: Stored) -> None:
         """So that its next step, if it runs in this process, need not read it."""
@@ -228,7 +236,8 @@ class JobStore:
     def _announce_scope(self, scope: Scope) -> None:
         """Before the scope's first job, so that the sweeper knows where to look."""
         if scope not in self._known:
-            self.table.upsert(_SCOPES, escape(scope), {"v": ROW_VERSION})
+            with suppress(RowExists):  # what a newer release wrote there stays
+                self.table.insert(_SCOPES, escape(scope), {"v": ROW_VERSION})
             self._known.add(scope)
 
 

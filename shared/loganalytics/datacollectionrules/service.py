@@ -232,6 +232,8 @@ class DataCollectionRules:
 
     def _enroll(self, immutable_id: str, at: ResourceId, *, default_for: str | None) -> None:
         """The way from the immutable id to the resource, written first: harmless where no resource follows."""
+        with suppress(RuleNotFound):
+            self._row(immutable_id)  # a newer release's row is refused, not written over
         self._table.upsert(
             immutable_id, _ROW, {"v": VERSION, "resourceId": str(at), "defaultFor": default_for}
         )
