@@ -249,3 +249,24 @@ def test_an_unknown_table_is_a_semantic_error(queries: LogQueries) -> None:
         ask(queries, "Nope | take 1")
     assert refused.value.code == "SemanticError"
     assert "Nope" in refused.value.message
+
+
+def test_pivot_and_bag_unpack_take_their_columns_from_the_data(store: LogStore, queries: LogQueries) -> None:
+    store.append(
+        FIRST,
+        [
+            frame(
+                [{"Computer": "a", "n": 1, "more": {"x": 1, "y": "z"}}, {"Computer": "b", "n": 2, "more": {}}]
+            )
+        ],
+    )
+    table = ask(queries, "App_CL | project Computer, n | evaluate pivot(Computer, sum(n))")["tables"][0]
+    assert [column["name"] for column in table["columns"]] == ["a", "b"]
+    assert table["rows"] == [[1, 2]]
+    table = ask(queries, "App_CL | where Computer == 'a' | project more | evaluate bag_unpack(more)")[
+        "tables"
+    ][0]
+    assert [(column["name"], column["type"]) for column in table["columns"]] == [
+        ("x", "long"),
+        ("y", "string"),
+    ]

@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import orjson
+
 from shared import kql
 from shared.kernel.clock import Clock
 from shared.kernel.ticks import ticks_of
@@ -42,10 +44,25 @@ class LogQueries:
     def catalog(self, workspaces: Sequence[WorkspaceId], find: FindWorkspace) -> ScopeCatalog:
         return ScopeCatalog(workspaces=workspaces, schemas=self.schemas, find=find)
 
-    def translate(self, body: QueryBody, catalog: Catalog) -> Translation:
+    def translate(
+        self, body: QueryBody, catalog: Catalog, *, caller: str, resource: str | None = None
+    ) -> Translation:
+        """The query in SQL. Where its columns depend on its data (pivot, bag_unpack), a small query asks for them first."""
         now = ticks_of(self.clock.now())
+
+        def probe(asked: Translation) -> Sequence[tuple[str, str]]:
+            outcome = self.execute(
+                asked, self.records.relations(asked.scans, resource=resource), caller=caller
+            )
+            rows: list[list[str]] = orjson.loads(outcome.tables)[0]["rows"]
+            return [(name, kind) for name, kind in rows]
+
         return kql.translate(
-            body.query, catalog=catalog, now_ticks=now, default_range=bounds_of(body.timespan, now_ticks=now)
+            body.query,
+            catalog=catalog,
+            now_ticks=now,
+            default_range=bounds_of(body.timespan, now_ticks=now),
+            probe=probe,
         )
 
     def query(
@@ -70,7 +87,7 @@ class LogQueries:
             and (given := self.elsewhere(scope[0], body, wishes)) is not None
         ):
             return given
-        translation = self.translate(body, self.catalog(scope, find))
+        translation = self.translate(body, self.catalog(scope, find), caller=caller, resource=resource)
         relations = self.records.relations(translation.scans, resource=resource)
         outcome = self.execute(
             translation, relations, caller=caller, seconds=wishes.wait, max_rows=body.max_rows
