@@ -99,7 +99,9 @@ def metadata(req: func.HttpRequest) -> func.HttpResponse:
                 }
                 for table in tables.tables(workspace)
             ],
-            "workspaces": [{"id": workspace, "resourceId": services().workspaces.by_customer_id(workspace).resource_id}],
+            "workspaces": [
+                {"id": workspace, "resourceId": services().workspaces.by_customer_id(workspace).resource_id}
+            ],
         }
     )
 
@@ -126,7 +128,12 @@ def _answer(principal: Principal, workspace: str, body: QueryBody, prefer: Prefe
 
 
 def _query(
-    principal: Principal, workspaces: list[WorkspaceId], body: QueryBody, prefer: Prefer, *, resource: str | None = None
+    principal: Principal,
+    workspaces: list[WorkspaceId],
+    body: QueryBody,
+    prefer: Prefer,
+    *,
+    resource: str | None = None,
 ) -> func.HttpResponse:
     try:
         data = services().queries.query(
