@@ -24,7 +24,7 @@ MAX_FORM_BYTES = 16 * 1024
 @http_errors
 def asset(req: func.HttpRequest) -> func.HttpResponse:
     """A static file. Its URL holds a hash of its content, so it may be kept for ever."""
-    found = services().assets.load(req.route_params["name"])
+    found = services().assets.load(req.route_params.get("name", ""))
     headers = {
         "Cache-Control": "public, max-age=31536000, immutable",
         "X-Content-Type-Options": "nosniff",

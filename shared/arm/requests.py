@@ -44,6 +44,8 @@ class ArmRequest:
             data: object = json.loads(self.body)
         except ValueError as wrong:
             raise InvalidRequestContent(f"The request content was invalid JSON: {wrong}") from None
+        except RecursionError:
+            raise InvalidRequestContent("The request content is JSON of too great a depth.") from None
         if not isinstance(data, dict):
             raise InvalidRequestContent("The request content must be a JSON object.")
         return cast("dict[str, Any]", data)

@@ -103,6 +103,9 @@ def parse(text: str) -> ResourceId:
     parts = text.strip().strip("/").split("/")
     if any(not part for part in parts):
         raise InvalidResourceId(f"'{text}' has an empty segment", target="resourceId")
+    if "." in parts or ".." in parts:
+        # Whoever stands before us may resolve them, and then it would be another resource's id.
+        raise InvalidResourceId(f"'{text}' has a segment of dots only", target="resourceId")
     walk = iter(parts)
     if next(walk, "").lower() != "subscriptions" or (subscription := next(walk, "")) == "":
         raise InvalidResourceId(f"'{text}' does not begin with /subscriptions/{{id}}", target="resourceId")

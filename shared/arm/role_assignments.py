@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from shared.arm.activity import Activity, ActivityLog
 from shared.arm.requests import ArmRequest, ArmResponse, InvalidRequestContent
+from shared.arm.resource_ids import InvalidResourceId
 from shared.arm.subscriptions import Subscriptions
 from shared.identity.access import Access, RoleAssignment, RoleAssignmentNotFound, RoleAssignments, covers
 from shared.identity.builtin_roles import BY_ID, Role
@@ -41,6 +42,8 @@ class Authorization:
             return None
         request.check_api_version()
         scope, rest = path[:at] or "/", path[at + len(_MARK) :].split("/")
+        if {"", ".", ".."} & set(scope.split("/")[1:]) and scope != "/":
+            raise InvalidResourceId(f"'{scope}' has a segment that names nothing", target="scope")
         if scope.lower().startswith("/subscriptions/"):
             self.subscriptions.get(scope.split("/")[2])
         match (rest[0].lower(), request.method, len(rest)):

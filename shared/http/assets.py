@@ -57,6 +57,8 @@ class Assets:
         """The asset, its imports of `/assets/name` pointing at this release."""
         if (known := self._loaded.get(name)) is not None:
             return known
+        if "\0" in name:  # no file system takes it
+            raise AssetNotFound("there is no such asset")
         path = (self.folder / name).resolve()
         if not path.is_relative_to(self.folder.resolve()) or not path.is_file():
             raise AssetNotFound(f"there is no asset {name!r}", target=name)

@@ -157,7 +157,7 @@ def test_the_child_has_no_environment_of_the_host(processes: QueryProcesses) -> 
 def test_the_child_holds_no_file_of_the_hosts_open(processes: QueryProcesses) -> None:
     run(processes, "SELECT 'x'")
     (child,) = processes._idle  # pyright: ignore[reportPrivateUsage] - the child is looked at from outside
-    held = [os.readlink(path) for path in Path(f"/proc/{child.process.pid}/fd").iterdir()]
+    held = [str(path.readlink()) for path in Path(f"/proc/{child.process.pid}/fd").iterdir()]
     assert [name for name in held if name.startswith("socket:")] == []
     assert [name for name in held if name.startswith("/") and not name.startswith("/dev/")] == []
 

@@ -142,7 +142,10 @@ def tokenize(text: str) -> list[Token]:  # noqa: C901  one branch per kind of to
                 end = at + 1
             else:
                 inner = piece[1:-1].strip()
-                add(Token(TokenKind.QUOTED_NAME, piece, at, end, string_value(inner)))
+                name = string_value(inner)
+                if "\0" in name:
+                    raise KqlSyntaxError("A name cannot hold a NUL.", text=text, pos=at, end=end)
+                add(Token(TokenKind.QUOTED_NAME, piece, at, end, name))
         elif kind in ("hyphenated", "digitname"):
             add(Token(TokenKind.NAME, piece, at, end))
         elif kind in ("long", "hex"):
