@@ -1,21 +1,17 @@
 """HTTP functions of the Logs page: the page, its tables, and the editor's completions, errors and help."""
 
-from collections.abc import Callable, Mapping
-from functools import wraps
+from collections.abc import Mapping
 from typing import cast
 
 import azure.functions as func
 from pydantic import Field
 
-from functions.portal.pages import open_page, signed_in
+from functions.portal.pages import for_script, signed_in
 from shared.arm.wire import Wire
 from shared.bootstrap import services
-from shared.http.authorize import CSRF_HEADER, check_csrf, header_of, session_of
-from shared.http.errors import http_errors
 from shared.http.portal import language, logs
 from shared.http.portal.page import Page
 from shared.http.responses import respond
-from shared.identity.model import AuthenticationFailed
 from shared.kernel.ticks import ticks_of
 
 bp = func.Blueprint()
@@ -28,26 +24,6 @@ class EditorBody(Wire):
 
     text: str = Field(max_length=LONGEST_QUERY)
     offset: int = Field(default=0, ge=0)
-
-
-def for_script(
-    answer: Callable[[func.HttpRequest, Page], func.HttpResponse],
-) -> Callable[[func.HttpRequest], func.HttpResponse]:
-    """Answer the page's own script: 401 without a session (a redirect would be followed), and the CSRF token with a POST."""
-
-    @wraps(answer)
-    @http_errors
-    def handle(req: func.HttpRequest) -> func.HttpResponse:
-        session = session_of(req, services().identity)
-        if session is None:
-            raise AuthenticationFailed("the session has ended: sign in again")
-        if req.method != "GET":
-            check_csrf(session, header_of(req, CSRF_HEADER))
-        return answer(req, open_page(session, _params(req).get("workspace", "")))
-
-    # The worker reads a handler's parameters by name: it must see this one's.
-    del handle.__wrapped__
-    return handle
 
 
 @bp.function_name("portal_logs_show")
@@ -105,6 +81,8 @@ def schema(req: func.HttpRequest, page: Page) -> func.HttpResponse:
 def complete(req: func.HttpRequest, page: Page) -> func.HttpResponse:
     """What may stand at the cursor."""
     body = EditorBody.model_validate_json(req.get_body())
+    if (path := language.path_at(body.text, body.offset)) is not None:
+        return respond(language.properties(path, page.queries))
     return respond(language.completions(body.text, body.offset, page.queries.catalog()))
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import wraps
-from typing import Any, cast
+from typing import cast
 from urllib.parse import parse_qs, quote
 
 import azure.functions as func
@@ -11,12 +11,13 @@ import orjson
 
 from functions.portal.session import redirect
 from shared.bootstrap import services
-from shared.http.authorize import check_csrf, session_of
+from shared.http.authorize import CSRF_HEADER, check_csrf, header_of, session_of
 from shared.http.errors import http_errors
 from shared.http.portal import views
 from shared.http.portal.page import Page
 from shared.http.portal.queries import PageQueries
 from shared.http.responses import respond
+from shared.identity.model import AuthenticationFailed
 from shared.identity.sign_in import Session
 from shared.jobs.desk import JobQuery
 from shared.jobs.model import Scope
@@ -46,6 +47,26 @@ def signed_in(render: Render) -> Callable[[func.HttpRequest], func.HttpResponse]
         return render(req, open_page(session, params.get("workspace", "")))
 
     # The worker reads a handler's parameters by name: it must see this one's, not the page's.
+    del handle.__wrapped__
+    return handle
+
+
+def for_script(
+    answer: Callable[[func.HttpRequest, Page], func.HttpResponse],
+) -> Callable[[func.HttpRequest], func.HttpResponse]:
+    """Answer the page's own script: 401 without a session (a redirect would be followed), and the CSRF token with a POST."""
+
+    @wraps(answer)
+    @http_errors
+    def handle(req: func.HttpRequest) -> func.HttpResponse:
+        session = session_of(req, services().identity)
+        if session is None:
+            raise AuthenticationFailed("the session has ended: sign in again")
+        if req.method != "GET":
+            check_csrf(session, header_of(req, CSRF_HEADER))
+        return answer(req, open_page(session, cast("Mapping[str, str]", req.params).get("workspace", "")))
+
+    # The worker reads a handler's parameters by name: it must see this one's.
     del handle.__wrapped__
     return handle
 
@@ -106,7 +127,7 @@ def get_started(req: func.HttpRequest, page: Page) -> func.HttpResponse:
 
 @bp.function_name("portal_getstarted_follow")
 @bp.route("portal/api/ticks", methods=["GET"])
-@signed_in
+@for_script
 def follow_ticks(req: func.HttpRequest, page: Page) -> func.HttpResponse:
     """The ticks as data, for the page that is open."""
     return respond(views.as_json(views.ticks(page.queries)))
@@ -120,13 +141,15 @@ def overview(req: func.HttpRequest, page: Page) -> func.HttpResponse:
     problem, volume, tiles = "", [], []
     try:
         since = ticks_of(services().clock.now() - timedelta(days=1))
-        volume = list(views.volumes(services().log_store.usage(page.workspace.customer_id, since=since)))
-        tiles = list(views.tiles(page.queries, volume, services().clock.now()))
+        usage = services().log_store.usage(page.workspace.customer_id, since=since)
+        volume = list(views.volumes(usage))
+        now = services().clock.now()
+        tiles = list(views.tiles(page.queries, volume, views.hourly(usage, now), now))
     except OmsError as error:
         problem = views.problem_of(error)
     found = examine(services().health_checks())["checks"]
     health = [
-        (name, {"state": part.pop("state"), "reason": part.pop("reason", ""), "facts": facts_of(part)})
+        (name, {"state": part.pop("state"), "reason": part.pop("reason", ""), "facts": views.facts_of(part)})
         for name, part in found.items()
     ]
     return page.show(
@@ -150,6 +173,7 @@ def agents(req: func.HttpRequest, page: Page) -> func.HttpResponse:
         here="/agents",
         agents=fleet,
         problem=problem,
+        own=not configuration.keys() - {"version", "dataCollectionRule"},
         configuration=orjson.dumps(configuration, option=orjson.OPT_INDENT_2).decode(),
     )
 
@@ -185,7 +209,3 @@ def poison(req: func.HttpRequest, page: Page) -> func.HttpResponse:
         messages=[m for each in services().poison.list() for m in services().poison.peek(each.queue)],
         done=done,
     )
-
-
-def facts_of(part: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in part.items())

@@ -108,6 +108,19 @@ def test_inside_summarize_by_the_columns_of_the_pipe_are_proposed(page: Page, op
     expect(page.locator(".cm-tooltip-autocomplete li")).to_have_count(0)
 
 
+def test_after_a_dynamic_column_the_properties_of_its_records_are_proposed(
+    page: Page, open_logs: Logs
+) -> None:
+    open_logs(run=False)
+    rows = "print Bag = dynamic({'colour': 'red', 'size': {'height': 3, 'width': 4}})"
+    write(page, f"{rows} | where Bag")
+    page.keyboard.type(".")
+    assert sorted(proposals(page)) == ["colour", "size"]
+    write(page, f"{rows} | extend H = tolong(Bag.size")
+    page.keyboard.type(".he")
+    assert proposals(page) == ["height"]
+
+
 def test_a_proposal_is_taken_by_keyboard_and_shift_enter_runs(page: Page, open_logs: Logs) -> None:
     open_logs(run=False)
     write(page, "Sysl")

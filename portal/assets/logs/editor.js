@@ -127,7 +127,7 @@ export function Editor({ text, onText, onRun, api }) {
           ),
           lineNumbers(), highlightSpecialChars(), history(), drawSelection(), bracketMatching(), closeBrackets(), highlightSelectionMatches(),
           autocompletion({ override: [completions], activateOnTypingDelay: 60, icons: false }),
-          linter(errors, { delay: 250 }),
+          linter(errors, { delay: 50 }),
           signatures,
           placeholder("A table, then operators after pipes: Heartbeat | take 10"),
           kql, look,

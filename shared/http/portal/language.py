@@ -1,13 +1,21 @@
 """The editor's questions to the query language: completions, errors and help, with places counted as browsers count."""
 
+import re
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
 
 from shared import kql
+from shared.http.portal.queries import PageQueries
+from shared.kernel.errors import OmsError
 from shared.kql.catalog import Catalog
 from shared.kql.completion import signature
 from shared.kql.functions import REGISTRY
 from shared.kql.operator_help import OPERATOR_HELP
+from shared.kql.syntax.lexer import TokenKind, tokenize
+
+_PATH: Final = re.compile(r"(?<![\w.$)\]])(?P<path>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)\.(?P<last>\w*)$")
+_PLAIN: Final = re.compile(r"[A-Za-z_]\w*")
 
 
 def diagnostics(text: str, catalog: Catalog, *, now_ticks: int) -> Mapping[str, Any]:
@@ -44,6 +52,79 @@ def completions(text: str, offset: int, catalog: Catalog) -> Mapping[str, Any]:
             for each in found
         ],
     }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Path:
+    """`Column.a.` at the cursor: `before` is the pipeline whose rows have the column, `start` the cursor's property."""
+
+    before: str
+    column: str
+    names: tuple[str, ...]
+    start: int
+
+
+def path_at(text: str, offset: int) -> Path | None:
+    """The dynamic path that the cursor stands in, None where it stands in none that is readable."""
+    at = characters(text, offset)
+    found = _PATH.search(text[:at])
+    if found is None or text[: found.start()].count('"') % 2 or text[: found.start()].count("'") % 2:
+        return None
+    column, *names = found["path"].split(".")
+    before = _pipeline(text[: found.start()])
+    if not before:
+        return None
+    return Path(before=before, column=column, names=tuple(names), start=units(text, found.start("last")))
+
+
+def properties(path: Path, queries: PageQueries) -> Mapping[str, Any]:
+    """The properties that recent rows hold at the path; none where the column is not dynamic."""
+    place = ".".join((path.column, *path.names))
+    query = (
+        f"{path.before}\n| where gettype(todynamic({place})) == 'dictionary' | take 100"
+        f"\n| mv-expand Key = bag_keys(todynamic({place})) | summarize Rows = count() by Key = tostring(Key) | top 50 by Rows"
+    )
+    try:
+        rows = queries.rows(query, "P7D")
+    except OmsError:
+        rows = ()
+    return {
+        "from": path.start,
+        "items": [
+            {"label": row["Key"], "insert": row["Key"], "kind": "property", "detail": "", "info": ""}
+            for row in rows
+            if _PLAIN.fullmatch(str(row["Key"]))
+        ],
+    }
+
+
+def _pipeline(text: str) -> str:
+    """The pipeline that the end of the text goes on with, without its last operator, after the statements before it.
+
+    '' where there is none. A bracket that is open and holds no pipe is a call's or a list's.
+    """
+    try:
+        tokens = tokenize(text)
+    except kql.KqlError:
+        return ""
+    statement = 0
+    frames: list[tuple[int, list[int]]] = [(0, [])]
+    for token in tokens:
+        if token.kind is not TokenKind.PUNCTUATION:
+            continue
+        if token.text in "([{":
+            frames.append((token.end, []))
+        elif token.text in ")]}" and len(frames) > 1:
+            frames.pop()
+        elif token.text == "|":
+            frames[-1][1].append(token.start)
+        elif token.text == ";" and len(frames) == 1:
+            statement = token.end
+            frames[-1] = (statement, [])
+    for start, pipes in reversed(frames):
+        if pipes:
+            return text[:statement] + text[start : pipes[-1]]
+    return ""
 
 
 def help_of(name: str) -> Mapping[str, Any] | None:

@@ -1,6 +1,7 @@
 """What the pages show: the four ticks, the overview's tiles, the fleet of agents."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -8,9 +9,10 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from shared.http.portal.queries import PageQueries
+from shared.http.portal.sparkline import points
 from shared.jobs.model import Job, JobStatus
 from shared.kernel.errors import OmsError
-from shared.kernel.ticks import instant_of, parse_iso_ticks
+from shared.kernel.ticks import TICKS_PER_SECOND, instant_of, parse_iso_ticks, ticks_of
 from shared.loganalytics.logstore.model import Usage
 
 FRESH_SECONDS: Final = 180
@@ -67,7 +69,9 @@ def ticks(queries: PageQueries) -> Sequence[Tick]:
             name="record",
             title="First record",
             done=connected,
-            detail=f"Sent at {beats.get('First')}" if connected else "Waiting for the first record.",
+            detail=f"Sent at {str(beats.get('First'))[:19].replace('T', ' ')}Z"
+            if connected
+            else "Waiting for the first record.",
         ),
         Tick(
             name="searchable",
@@ -86,6 +90,7 @@ class Tile:
     number: str
     detail: str
     href: str
+    line: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,13 +117,34 @@ def megabytes(size: int) -> str:
     return f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.2f} MB"
 
 
-def tiles(queries: PageQueries, volume: Sequence[Volume], at: datetime) -> Sequence[Tile]:
+def hourly(usage: Sequence[Usage], at: datetime) -> Sequence[int]:
+    """Records of each of the last 24 hours, the oldest first."""
+    hour = 3600 * TICKS_PER_SECOND
+    last = ticks_of(at) // hour
+    found = [0] * 24
+    for each in usage:
+        place = 23 - (last - each.hour // hour)
+        if 0 <= place < 24:
+            found[place] += each.rows
+    return found
+
+
+def tiles(
+    queries: PageQueries, volume: Sequence[Volume], hours: Sequence[int], at: datetime
+) -> Sequence[Tile]:
     fleet = agents(queries, at)
     fresh = sum(agent.state == "reporting" for agent in fleet)
     tail = f"?workspace={queries.workspace}"
     cpu = "Perf | where ObjectName == 'Processor' and InstanceName == '_Total' and CounterName == '% Processor Time'"
     busiest = queries.rows(
         cpu + " | summarize Value = avg(CounterValue) by Computer | top 1 by Value", "PT15M"
+    )
+    course = queries.rows(
+        f"{cpu} | where Computer == {json.dumps(busiest[0]['Computer'])}"
+        " | summarize Value = avg(CounterValue) by bin(TimeGenerated, 30s) | sort by TimeGenerated asc"
+        if busiest
+        else "print Value = 0.0",
+        "PT1H",
     )
     errors = queries.rows("Syslog | where SeverityLevel in ('emerg', 'alert', 'crit', 'err') | count", "P1D")
     query = quote(
@@ -139,6 +165,7 @@ def tiles(queries: PageQueries, volume: Sequence[Volume], at: datetime) -> Seque
             number=f"{sum(each.records for each in volume):,}",
             detail=f"in {len(volume)} tables",
             href="/logs" + tail,
+            line=points(hours),
         ),
         Tile(
             title="Busiest machine",
@@ -147,6 +174,7 @@ def tiles(queries: PageQueries, volume: Sequence[Volume], at: datetime) -> Seque
             if busiest
             else "no processor counters yet",
             href=f"/logs{tail}&q={query}&span=PT1H&run=1",
+            line=points([float(row["Value"] or 0) for row in course]),
         ),
         Tile(
             title="Syslog errors, last 24 hours",
@@ -247,6 +275,20 @@ def job_row(job: Job) -> JobRow:
         reason=". ".join(text for text in said if text),
         created=job.created.isoformat().replace("+00:00", "Z"),
     )
+
+
+def facts_of(part: Mapping[str, Any]) -> str:
+    """What a health check measured, in words: `queued 0, oldest uncompacted 20 s, cache 1.20 MB`."""
+    return ", ".join(_fact(name, value) for name, value in part.items() if name != "milliseconds")
+
+
+def _fact(name: str, value: Any) -> str:
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()
+    if isinstance(value, int | float) and words.endswith(" seconds"):
+        return f"{words.removesuffix(' seconds')} {age(value)}"
+    if isinstance(value, int | float) and words.endswith(" bytes"):
+        return f"{words.removesuffix(' bytes')} {megabytes(int(value))}"
+    return f"{words} {value}"
 
 
 def age(seconds: float) -> str:
