@@ -143,7 +143,9 @@ class Sweeper:
 
     def _sweep_requests(self, workspace: WorkspaceId) -> None:
         """Forget old request ids, but never the log's last row: the next number follows from it."""
-        rows = list(self.store.table.query(workspace, start="r|", before=prefix_end("r|"), select=["v", "ticks"]))
+        rows = list(
+            self.store.table.query(workspace, start="r|", before=prefix_end("r|"), select=["v", "ticks"])
+        )
         for row in rows:
             check_version("request row", row.values.get("v"), current=VERSION)
         oldest = self._now(workspace) - 2 * REMEMBERED_TICKS
