@@ -1,6 +1,6 @@
 """A storage account in memory: the whole contract of `ports`, for tests and for deterministic simulation."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from threading import RLock
@@ -67,6 +67,21 @@ class MemoryStorage:
                     next_etag=self._next_etag,
                 )
             return self._queues[name]
+
+    def tables(self) -> Mapping[str, MemoryTable]:
+        """Every table there is, for tests and exports that look at all that is stored."""
+        with self._lock:
+            return dict(self._tables)
+
+    def containers(self) -> Mapping[str, MemoryBlobs]:
+        """Every container there is."""
+        with self._lock:
+            return dict(self._containers)
+
+    def queues(self) -> Mapping[str, MemoryQueue]:
+        """Every queue there is."""
+        with self._lock:
+            return dict(self._queues)
 
     def ping(self) -> None:
         self._pass("before", "storage.ping", "")
