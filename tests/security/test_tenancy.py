@@ -295,7 +295,8 @@ def test_a_rule_sends_only_where_its_author_may_write(two: Two) -> None:
 )
 def test_an_owner_of_one_workspace_may_not_manage_the_other(method: str, below: str, two: Two) -> None:
     owner = two.person("Owner", two.mine)
-    body = {"location": "local", "properties": {}} if method in ("PUT", "PATCH", "POST") else None
+    empty: dict[str, object] = {}
+    body = {"location": "local", "properties": empty} if method in ("PUT", "PATCH", "POST") else None
     for path in (
         two.theirs.resource_id + below,
         two.theirs.resource_id.upper().replace("/SUBSCRIPTIONS", "/subscriptions") + below,
