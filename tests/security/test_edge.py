@@ -26,16 +26,9 @@ OPEN = {
     "portal_session_ask": 200,  # the sign-in page
 }
 # Pages send strangers to the sign-in page, except the root of the site, which does so by way of its own choice.
-SIGN_IN = {name for name in HTTP if name.startswith("portal_")} - {
-    "portal_asset_get",
-    "portal_session_ask",
-    "portal_session_start",
-    "portal_session_end",
-    "portal_logs_complete",
-    "portal_logs_diagnose",
-    "portal_logs_help",
-    "portal_logs_schema",
-}
+SIGN_IN = {
+    name for name in HTTP if name.startswith("portal_") and not HTTP[name]["route"].startswith("portal/api/")
+} - {"portal_asset_get", "portal_session_ask", "portal_session_start", "portal_session_end"}
 # Signed requests: the Data Collector's and the agents' own refusal is 403, and the collector first looks at its headers.
 SIGNED = {"loganalytics_collector_post", "loganalytics_collector_post_by_path", "operations_agent_token"}
 BEARER_OF_BODY = {"operations_agent_join"}  # whose credential is the invitation in the body
