@@ -38,15 +38,16 @@ function TimeChart({ table, render, onRange }) {
     if (!width) return undefined;
     const kind = render.visualization;
     const lines = kind === "stackedareachart" ? stacked(series).reverse() : series;
-    const axis = { stroke: css("--muted"), grid: { stroke: css("--sunken") }, ticks: { stroke: css("--line") } };
     const bars = kind === "columnchart" || kind === "barchart";
+    const axis = { stroke: css("--muted"), grid: { stroke: css("--sunken") }, ticks: { stroke: css("--line") } };
     const plot = new uPlot(
       {
         width,
         height: HEIGHT,
         tzDate: isLocal() ? undefined : (at) => uPlot.tzDate(new Date(at * 1000), "Etc/UTC"),
         cursor: { drag: { x: true, y: false, setScale: false } },
-        scales: { x: { time: true }, y: { range: (_plot, low, high) => [Math.min(0, low), high > 0 ? high * 1.05 : 1] } },
+        // A bar is centred on its time: half a bar's room at both ends.
+        scales: { x: { time: true, range: (_plot, low, high) => (bars && xs.length > 1 ? [low - (high - low) / (2 * (xs.length - 1)), high + (high - low) / (2 * (xs.length - 1))] : [low, high]) }, y: { range: (_plot, low, high) => [Math.min(0, low), high > 0 ? high * 1.05 : 1] } },
         axes: [{ ...axis, space: 70, values: clock }, { ...axis, size: 64, values: (_plot, ticks) => ticks.map((each) => Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 2 }).format(each)) }],
         series: [
           { value: (_plot, at) => (at === null ? "–" : toField(at * 1000).replace("T", " ")) },
@@ -58,7 +59,7 @@ function TimeChart({ table, render, onRange }) {
               width: kind === "scatterchart" ? 0 : 2,
               fill: kind.endsWith("areachart") ? `${colour}55` : bars ? `${colour}bb` : undefined,
               paths: bars ? uPlot.paths.bars({ size: [0.8, 60] }) : kind === "scatterchart" ? () => null : undefined,
-              points: { show: kind === "scatterchart" || xs.length < 60 },
+              points: { show: kind === "scatterchart" || (!bars && xs.length < 40) },
               value: (_plot, value) => (value === null || value === undefined ? "–" : number(value)),
             };
           }),

@@ -3,6 +3,10 @@ import { html, useEffect, useState } from "/assets/vendor/preact.js";
 import { columnsOf, schema } from "/assets/logs/api.js";
 import { columnName } from "/assets/logs/query_text.js";
 
+/** Bookkeeping columns stand last: they are the same everywhere. */
+const LAST = new Set(["TenantId", "Type", "SourceSystem"]);
+const bookkeeping = ([name]) => Number(LAST.has(name) || name.startsWith("_"));
+
 function Columns({ table, known, onInsert }) {
   const [columns, setColumns] = useState(known);
   useEffect(() => {
@@ -10,7 +14,7 @@ function Columns({ table, known, onInsert }) {
   }, []);
   if (!columns) return html`<p class="muted small">Loading…</p>`;
   return html`<ul class="columns-of">
-    ${columns.map(
+    ${[...columns].sort((a, b) => bookkeeping(a) - bookkeeping(b)).map(
       ([name, type]) => html`<li key=${name}><button type="button" class="name" title=${`Insert ${name}`} onClick=${() => onInsert(columnName(name))}>
         <span>${name}</span> <span class="type">${type}</span></button></li>`,
     )}

@@ -64,7 +64,8 @@ export function overTime(table, render) {
   const kept = new Set(ranked.slice(0, MOST_SERIES).map(({ name }) => name));
   return {
     xs,
-    series: [...series].filter(([name]) => kept.has(name)).map(([name, points]) => ({ name, ys: xs.map((at) => points.get(at) ?? null) })),
+    // By name, so that a machine keeps its colour from one answer to the next.
+    series: [...series].filter(([name]) => kept.has(name)).sort(([a], [b]) => a.localeCompare(b, "en", { numeric: true })).map(([name, points]) => ({ name, ys: xs.map((at) => points.get(at) ?? null) })),
     dropped: series.size - kept.size,
   };
 }

@@ -24,7 +24,7 @@ export function Share({ query, span, ranAt, url }) {
   const fixed = range ? absolute(range[0], range[1]) : "";
   const body = JSON.stringify({ query, ...(span && { timespan: span }) });
   const since = { PT5M: "5m", PT30M: "30m", PT1H: "1h", PT4H: "4h", PT12H: "12h", P1D: "1d", P3D: "3d", P7D: "7d", P30D: "30d" }[span];
-  const cli = `oms query --workspace ${workspace}${since ? ` --since ${since}` : span ? ` --timespan ${span}` : ""} ${quote(query)}`;
+  const cli = since || !span ? `oms query --workspace ${workspace} --since ${since ?? "all"} ${quote(query)}` : "";
   const curl = `curl -X POST ${url}/v1/workspaces/${workspace}/query \\\n  -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" \\\n  -d ${quote(body)}`;
   return html`<${Menu} align="right" label="Share" title="Links, and the same question elsewhere">
     <div class="share">
@@ -34,8 +34,9 @@ export function Share({ query, span, ranAt, url }) {
         ${fixed && html`<${CopyButton} text=${() => location.origin + linkTo({ query, span: fixed, run: true })}>Copy link, range fixed</${CopyButton}>`}
       </p>
       <h2>Command line</h2>
-      <pre tabindex="0">${cli}</pre>
-      <${CopyButton} text=${cli}>Copy command</${CopyButton}>
+      ${cli
+        ? html`<pre tabindex="0">${cli}</pre><${CopyButton} text=${cli}>Copy command</${CopyButton}>`
+        : html`<p class="small muted">It takes ranges that end now: choose one, or put the times into the query.</p>`}
       <h2>API</h2>
       <pre tabindex="0">${curl}</pre>
       <${CopyButton} text=${curl}>Copy call</${CopyButton}>

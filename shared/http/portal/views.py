@@ -279,7 +279,8 @@ def job_row(job: Job) -> JobRow:
 
 def facts_of(part: Mapping[str, Any]) -> str:
     """What a health check measured, in words: `queued 0, oldest uncompacted 20 s, cache 1.20 MB`."""
-    return ", ".join(_fact(name, value) for name, value in part.items() if name != "milliseconds")
+    said = ", ".join(_fact(name, value) for name, value in part.items() if name != "milliseconds")
+    return said or f"answers in {part.get('milliseconds', 0):.0f} ms"
 
 
 def _fact(name: str, value: Any) -> str:
