@@ -274,11 +274,13 @@ def _json(value: Value) -> Any:
 
 
 def _value(stored: Any) -> Value:
-    if isinstance(stored, dict):
-        if "bytes" in stored:
-            return base64.b64decode(stored["bytes"])
-        return datetime.fromisoformat(stored["at"])
-    return stored
+    match stored:
+        case {"bytes": str(text)}:
+            return base64.b64decode(text)
+        case {"at": str(text)}:
+            return datetime.fromisoformat(text)
+        case _:
+            return stored
 
 
 def main(release: str) -> None:

@@ -98,8 +98,8 @@ def test_starting_a_migration_in_every_instance_of_a_deploy_starts_one_job(
     assert len(bench.engine.list(SCOPE).jobs) == 1
 
 
-@pytest.mark.parametrize("phase", ["before", "after"])
-def test_a_crash_at_any_operation_is_gone_on_from(clock: ManualClock, phase: Phase):
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_crash_at_any_operation_is_gone_on_from(clock: ManualClock, moment: Phase):
     crashed_at = 0
     while True:
         crashed_at += 1
@@ -109,10 +109,10 @@ def test_a_crash_at_any_operation_is_gone_on_from(clock: ManualClock, phase: Pha
         job = migrations.start(bench.engine, "split-names")
         seen = 0
 
-        def crash(now: Phase, operation: str, key: str, at: int = crashed_at) -> None:
+        def crash(phase: Phase, operation: str, key: str, at: int = crashed_at) -> None:
             nonlocal seen
             del operation, key
-            if now == phase:
+            if phase == moment:
                 seen += 1
                 if seen == at:
                     raise Crash
