@@ -86,7 +86,8 @@ class MemoryBlobs:
             size = blob.info.size if blob else 0
             if at is not None and at != size:
                 raise BlobChanged(f"blob {self._key(name)} has {size} bytes, not {at}", target=name)
-            self._refuse_leased(name, blob)
+            if data or blob is None:  # nothing to append asks nothing of the service
+                self._refuse_leased(name, blob)
             if blob is None:
                 blob = _Blob(data=bytearray(), info=self._info(name, 0, {}), appendable=True)
                 self.blobs[name] = blob
