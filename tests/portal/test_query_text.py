@@ -27,7 +27,7 @@ def call(page: Page, suite: Suite, name: str, *arguments: Any) -> Any:
         ("T\n| summarize c = count() by x\n| sort by c\n| render piechart", "T\n| summarize c = count() by x\n| where x == 1\n| sort by c\n| render piechart"),
         ("T | where a has '| take 5'", "T | where a has '| take 5'\n| where x == 1"),
         ("T | join (U | take 5) on a", "T | join (U | take 5) on a\n| where x == 1"),
-        ("let n = 5;\nT | take n;\n", "let n = 5;\nT\n| where x == 1\n| take n;"),
+        ("let n = 5;\nT | take n;\n", "let n = 5;\nT\n| where x == 1\n| take n;\n"),
         ("T // | take 5\n| take 3", "T // | take 5\n| where x == 1\n| take 3"),
         ("T | take 5 // all", "T\n| where x == 1\n| take 5 // all"),
         ("T\n| where x == 1\n| take 5", "T\n| where x == 1\n| take 5"),

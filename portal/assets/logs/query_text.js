@@ -50,7 +50,7 @@ function placeOfFilters(text) {
  */
 export function withFilter(text, condition) {
   const line = `| where ${condition}`;
-  if (text.split("\n").some((each) => each.trim() === line)) return text;
+  if (text.slice(outline(text).start).split("\n").some((each) => each.trim() === line)) return text;
   const { place } = placeOfFilters(text);
   const before = text.slice(0, place).trimEnd();
   const after = text.slice(place).trimStart();
