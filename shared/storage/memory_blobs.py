@@ -84,10 +84,10 @@ class MemoryBlobs:
             if blob is not None and not blob.appendable:
                 raise BlobExists(f"blob {self._key(name)} is not an append blob", target=name)
             size = blob.info.size if blob else 0
-            if at is not None and at != size:
-                raise BlobChanged(f"blob {self._key(name)} has {size} bytes, not {at}", target=name)
             if data or blob is None:  # nothing to append asks nothing of the service
                 self._refuse_leased(name, blob)
+            if at is not None and at != size:
+                raise BlobChanged(f"blob {self._key(name)} has {size} bytes, not {at}", target=name)
             if blob is None:
                 blob = _Blob(data=bytearray(), info=self._info(name, 0, {}), appendable=True)
                 self.blobs[name] = blob
