@@ -187,6 +187,26 @@ def test_a_chart_is_drawn_from_render_and_the_table_stays_a_tab_away(page: Page,
     assert "view=table" in page.url
 
 
+def test_a_chart_of_a_single_instant_shows_the_minutes_around_it_and_a_drag_narrows_them(
+    page: Page, open_logs: Logs
+) -> None:
+    open_logs("print TimeGenerated = datetime(2026-07-01T10:00:00Z), Value = 5 | render timechart")
+    expect(page.locator(".chart .u-over")).to_be_visible()
+    screenshot(page, "logs_single_instant")
+    box = page.locator(".chart .u-over").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] * 0.25, box["y"] + 40)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.75, box["y"] + 40, steps=4)
+    page.mouse.up()
+    page.wait_for_url("**%2F**")
+    start, end = (
+        datetime.fromisoformat(each) for each in parse_qs(urlsplit(page.url).query)["span"][0].split("/")
+    )
+    assert start < datetime.fromisoformat("2026-07-01T10:00:00Z") < end
+    assert 4 * 60 < (end - start).total_seconds() < 6 * 60
+
+
 @pytest.mark.parametrize("kind", ["columnchart", "barchart", "piechart"])
 def test_bars_and_pies_name_their_values(page: Page, open_logs: Logs, kind: str) -> None:
     open_logs(f"{BY_LEVEL}\n| render {kind}")

@@ -24,6 +24,13 @@ function clock(plot, ticks, _axis, _space, step) {
   });
 }
 
+/** The axis of time: a bar is centred on its time and needs half a bar at both ends; a single instant needs minutes around it. */
+function room(low, high, bars) {
+  if (!(high > low)) return [low - 300, low + 300];
+  const half = bars > 1 ? (high - low) / (2 * (bars - 1)) : 0;
+  return [low - half, high + half];
+}
+
 function stacked(series) {
   const sums = [];
   return series.map(({ name, ys }) => ({ name, ys: ys.map((value, index) => (sums[index] = (sums[index] ?? 0) + (value ?? 0))) }));
@@ -46,8 +53,7 @@ function TimeChart({ table, render, onRange }) {
         height: HEIGHT,
         tzDate: isLocal() ? undefined : (at) => uPlot.tzDate(new Date(at * 1000), "Etc/UTC"),
         cursor: { drag: { x: true, y: false, setScale: false } },
-        // A bar is centred on its time: half a bar's room at both ends.
-        scales: { x: { time: true, range: (_plot, low, high) => (bars && xs.length > 1 ? [low - (high - low) / (2 * (xs.length - 1)), high + (high - low) / (2 * (xs.length - 1))] : [low, high]) }, y: { range: (_plot, low, high) => [Math.min(0, low), high > 0 ? high * 1.05 : 1] } },
+        scales: { x: { time: true, range: () => room(xs[0], xs.at(-1), bars ? xs.length : 0) }, y: { range: (_plot, low, high) => [Math.min(0, low), high > 0 ? high * 1.05 : 1] } },
         axes: [{ ...axis, space: 70, values: clock }, { ...axis, size: 64, values: (_plot, ticks) => ticks.map((each) => Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 2 }).format(each)) }],
         series: [
           { value: (_plot, at) => (at === null ? "–" : toField(at * 1000).replace("T", " ")) },

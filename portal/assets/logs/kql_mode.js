@@ -20,6 +20,7 @@ const language = StreamLanguage.define({
     if (stream.eatSpace()) return null;
     if (stream.match(/^\/\/.*/)) return "lineComment";
     if (stream.match(/^[hH]?@?"(?:[^"\\]|\\.|"")*"?/) || stream.match(/^[hH]?@?'(?:[^'\\]|\\.|'')*'?/)) return "string";
+    if (stream.match(/^(?:datetime|date|timespan|time|guid)\([\w\s:.+-]*\)/)) return "number";
     if (stream.match(/^\d+(?:\.\d+)?(?:e[+-]?\d+|ms|[dhms]|min|hour|tick|microsecond)?\b/i)) return "number";
     if (stream.match(/^[|;]/)) {
       state.afterPipe = true;
