@@ -13,6 +13,7 @@ from shared.cloud.azure_monitor import AzureMonitorQueries, AzureMonitorRefused
 from shared.kernel.clock import SystemClock
 from shared.loganalytics.logstore.model import WorkspaceId
 from shared.loganalytics.queries.elsewhere import ElsewhereAnswered
+from shared.loganalytics.queries.scope import ScopeRefused
 from shared.loganalytics.queries.wire import Prefer, QueryBody
 from shared.loganalytics.workspaces.model import Backend, Workspace
 from tests.ingestion.bundle import Bundle, running
@@ -68,3 +69,19 @@ def test_what_it_refuses_keeps_its_inner_error(other: Bundle) -> None:
 
 def test_a_workspace_of_our_own_store_is_not_asked_for_elsewhere(other: Bundle) -> None:
     assert answered(other, backend=Backend.STORE)(OURS, QueryBody(query="print 1"), Prefer()) is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        QueryBody(query="workspace('other').Heartbeat"),
+        QueryBody(query="union Heartbeat, App ('x').requests"),
+        QueryBody(query="print 1", workspaces=["other"]),
+    ],
+    ids=["workspace", "app", "body"],
+)
+def test_the_apps_identity_does_not_read_other_workspaces_for_the_caller(
+    other: Bundle, body: QueryBody
+) -> None:
+    with pytest.raises(ScopeRefused):
+        answered(other, backend=Backend.AZURE_MONITOR)(OURS, body, Prefer())

@@ -1,16 +1,23 @@
 """Workspaces whose queries Azure Monitor answers, so that who outgrows the bundle's store keeps its API and portal."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from shared.kernel.clock import Clock
 from shared.kernel.ticks import MAX_TICKS, instant_of, ticks_of
 from shared.loganalytics.logstore.model import WorkspaceId
+from shared.loganalytics.queries.scope import ScopeRefused
 from shared.loganalytics.queries.timespan import bounds_of
 from shared.loganalytics.queries.wire import Prefer, QueryBody
 from shared.loganalytics.workspaces.model import Backend, Workspace
+
+# Also inside strings and comments: refusing too much is harmless, and no spelling gets past.
+_OTHER_SCOPE: Final = re.compile(
+    r"\b(workspaces?|apps?|cluster|database|resource|adx|arg|externaldata)\s*\(", re.IGNORECASE
+)
 
 
 class AzureMonitor(Protocol):
@@ -39,11 +46,12 @@ class ElsewhereAnswered:
         found = self.workspace(workspace)
         if found.backend is not Backend.AZURE_MONITOR or found.azure_monitor_workspace is None:
             return None
+        refuse_other_scopes(body)
         return self.monitor().query(
             found.azure_monitor_workspace,
             body.query,
             span=self._span(body.timespan),
-            more=body.workspaces or [],
+            more=[],
             wait=prefer.wait,
             statistics=prefer.statistics,
             render=prefer.render,
@@ -54,3 +62,16 @@ class ElsewhereAnswered:
         if start is None and end is None:
             return None
         return instant_of(start or 0), instant_of(MAX_TICKS if end is None else end)
+
+
+def refuse_other_scopes(body: QueryBody) -> None:
+    """The app's identity may read more there than the caller may: the query keeps to the one workspace. ScopeRefused."""
+    if body.workspaces:
+        raise ScopeRefused(
+            "a workspace that Azure Monitor answers is queried alone", target=body.workspaces[0]
+        )
+    if (other := _OTHER_SCOPE.search(body.query)) is not None:
+        raise ScopeRefused(
+            f"{other[1]}() is refused in a workspace that Azure Monitor answers: the query keeps to its own records",
+            target=other[1],
+        )

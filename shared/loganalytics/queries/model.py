@@ -41,6 +41,13 @@ class QueryMemoryExceeded(OmsError):
     code = "E_LOW_MEMORY_CONDITION"
 
 
+class QueryProcessFailed(OmsError):
+    """The process that ran the query ended by itself: a fault of the installation, and not of the query."""
+
+    category = Category.INTERNAL
+    code = "QueryProcessFailed"
+
+
 class QueryThrottled(OmsError):
     """Too many queries run at once, for this caller or in all; the message says which and how many."""
 

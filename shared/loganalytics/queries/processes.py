@@ -19,6 +19,7 @@ from shared.loganalytics.queries.model import (
     Outcome,
     QueryFailed,
     QueryMemoryExceeded,
+    QueryProcessFailed,
     QueryThrottled,
     QueryTimeout,
     Truncation,
@@ -157,9 +158,12 @@ class QueryProcesses:
                 ) from None
             said = child.last_words()
             log.warning("query process ended", extra={"status": status, "said": said})
-            raise QueryMemoryExceeded(
-                f"the process that ran the query ended (status {status}), most likely for want of memory"
-            ) from None
+            # A signal, or an allocation that failed: else the child is broken, which is ours to mend and not the query's.
+            if status < 0 or "MemoryError" in said or "bad_alloc" in said:
+                raise QueryMemoryExceeded(
+                    f"the process that ran the query was ended (status {status}), most likely for want of memory"
+                ) from None
+            raise QueryProcessFailed(f"the process that ran the query failed (status {status})") from None
         finally:
             timer.cancel()
 
