@@ -1,7 +1,6 @@
 """What a query can be refused for: its syntax, its meaning, or something we do not support; each with its place in the text."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 from shared.kernel.errors import OmsError
 
@@ -61,5 +60,7 @@ def nearest(name: str, candidates: Iterable[str]) -> str | None:
     folded = {candidate.lower(): candidate for candidate in pool}
     if name.lower() in folded:
         return folded[name.lower()]
+    from difflib import get_close_matches  # only errors want it
+
     found = get_close_matches(name.lower(), folded, n=1, cutoff=0.72)
     return folded[found[0]] if found else None

@@ -19,6 +19,7 @@ OPERATOR_HELP: Final[dict[str, str]] = {
     "union": "The rows of several tables.",
     "project-away": "Leave out columns.",
     "project-keep": "Keep only some columns.",
+    "project-by-names": "Keep the columns whose names are given as texts.",
     "project-rename": "Rename columns.",
     "project-reorder": "Put columns in order.",
     "mv-expand": "A row for each element of an array or property of a bag.",

@@ -11,6 +11,8 @@ from shared.kql.types import SQL_TYPE, KqlType
 T = KqlType
 _WIDTH: Final = {T.INT: 0, T.LONG: 1, T.REAL: 2, T.DECIMAL: 3}
 _TICKS: Final = (T.DATETIME, T.TIMESPAN)
+_SUBQUERY: Final = "(SELECT "
+"""TRY() may not stand around it."""
 _SHORT: Final = 80
 _SAFE_SHIFT: Final = 2**62  # a constant this far from the ends cannot take an instant over them
 
@@ -96,8 +98,13 @@ def _numeric(emission: Emission, op: str, kind: KqlType, left: Bound, right: Bou
         inner = f"{x.sql}::DOUBLE {op} {y.sql}::DOUBLE"
         sql = f"TRY_CAST(CASE WHEN {y.sql} = 0 AND '{op}' = '/' THEN NULL ELSE {inner} END AS DECIMAL(38,17))"
     else:
-        sql = f"TRY_CAST(TRY({x.sql} {op} {y.sql}) AS DECIMAL(38,17))"
+        sql = f"TRY_CAST({_attempt(f'{x.sql} {op} {y.sql}')} AS DECIMAL(38,17))"
     return result(sql, T.DECIMAL, (x, y))
+
+
+def _attempt(sql: str) -> str:
+    """Null instead of an overflow, where DuckDB can do so: not around subqueries."""
+    return f"({sql})" if _SUBQUERY in sql else f"TRY({sql})"
 
 
 def _long(op: str, x: Bound, y: Bound) -> Bound:
@@ -148,7 +155,7 @@ def _wrapping(op: str, x: Bound, y: Bound) -> str:
         f"(xor({wide} & 18446744073709551615::HUGEINT, 9223372036854775808::HUGEINT)"
         " - 9223372036854775808::HUGEINT)::BIGINT"
     )
-    if len(x.sql) + len(y.sql) > _SHORT or "random(" in x.sql + y.sql:
+    if len(x.sql) + len(y.sql) > _SHORT or any(word in x.sql + y.sql for word in ("random(", _SUBQUERY)):
         return wrapped
     return f"coalesce(TRY({x.sql} {op} {y.sql}), {wrapped})"
 
@@ -207,18 +214,27 @@ def _ticks(op: str, target: KqlType, x: Bound, y: Bound) -> Bound:  # noqa: C901
             moved = (
                 f"TRY({x.sql} {op} {y.sql})" if "random(" not in x.sql + y.sql else f"({x.sql} {op} {y.sql})"
             )
-            return result(f"CASE WHEN {moved} BETWEEN 0 AND {MAX_TICKS} THEN {moved} END", target, (x, y))
+            if _SUBQUERY in moved:
+                moved = f"({x.sql}::HUGEINT {op} {y.sql})"
+                shown = f"{moved}::BIGINT"
+            else:
+                shown = moved
+            return result(f"CASE WHEN {moved} BETWEEN 0 AND {MAX_TICKS} THEN {shown} END", target, (x, y))
         shift = y.value if y.constant else x.value if x.constant else None
         if isinstance(shift, int) and abs(shift) < _SAFE_SHIFT:
             return result(f"{x.sql} {op} {y.sql}", target, (x, y))
         if x.type is y.type is T.DATETIME:
             return result(f"{x.sql} - {y.sql}", target, (x, y))
+        if _SUBQUERY in x.sql + y.sql:
+            return result(f"TRY_CAST({x.sql}::HUGEINT {op} {y.sql} AS BIGINT)", target, (x, y))
         return result(f"TRY({x.sql} {op} {y.sql})", target, (x, y))
     if op == "*":
         span, factor = (x, y) if x.type is T.TIMESPAN else (y, x)
         if factor.type in (T.INT, T.LONG):
             if both and isinstance(a, int) and isinstance(b, int):
                 return literal(wrap64(a * b), target)
+            if _SUBQUERY in span.sql + factor.sql:
+                return result(f"TRY_CAST({span.sql}::HUGEINT * {factor.sql} AS BIGINT)", target, (x, y))
             return result(f"TRY({span.sql} * {factor.sql})", target, (x, y))
         if (
             isinstance(span.value, int)
@@ -236,7 +252,7 @@ def _ticks(op: str, target: KqlType, x: Bound, y: Bound) -> Bound:  # noqa: C901
         if both and isinstance(a, int) and isinstance(b, int) and b:
             return literal(int(a / b) if abs(a) < 2**52 else a // b, target)
         if y.type in (T.INT, T.LONG):
-            return result(f"TRY({x.sql} // nullif({y.sql}, 0))", target, (x, y))
+            return result(_attempt(f"{x.sql} // nullif({y.sql}, 0)"), target, (x, y))
         return result(f"TRY_CAST(trunc({x.sql}::DOUBLE / nullif({y.sql}, 0)) AS BIGINT)", target, (x, y))
     by = f"nullif(abs({y.sql}), 0)"
     return result(f"(({x.sql} % {by}) + {by}) % {by}", target, (x, y))

@@ -24,7 +24,7 @@ _STANDARD = (
 )
 
 
-_NAMED = {"timestamp": KqlType.DATETIME}
+_NAMED = {"timestamp": KqlType.DATETIME, "start": KqlType.DATETIME, "end": KqlType.DATETIME}
 # How the Data Collector API marks a column's type.
 _SUFFIXES = {
     "_s": KqlType.STRING,
@@ -66,10 +66,12 @@ class LenientCatalog(EmptyCatalog):
         known = self.standard.get(name)
         if known is None and name not in self.names:
             return None
+        learnt = {each.lower() for each in self.columns}
         columns = (
             [Column(name=each, type=KqlType(kind)) for each, kind in known.items()]
             if known
-            else list(_STANDARD)
+            # Classic tables spell these in their own way.
+            else [column for column in _STANDARD if column.name.lower() not in learnt]
         )
         # DuckDB's names do not know case.
         taken = {column.name.lower() for column in columns}
@@ -112,16 +114,32 @@ def _schemas() -> dict[str, dict[str, str]]:
     return json.loads(path.read_text()) if path.exists() else {}
 
 
+@dataclass(frozen=True, slots=True)
+class Database:
+    """One DuckDB for all queries of a process: making one takes longer than most queries."""
+
+    connection: duckdb.DuckDBPyConnection
+    registered: set[str] = field(default_factory=set[str])
+
+
+@cache
+def _database() -> Database:
+    return Database(duckdb.connect())
+
+
 def execute(
-    connection: duckdb.DuckDBPyConnection, translation: Translation
+    database: Database, translation: Translation
 ) -> list[tuple[list[str], list[str], list[list[Any]]]]:
     """Run every result of a translation over empty tables."""
+    connection = database.connection
     for statement in translation.prelude:
         connection.execute(statement)
-    if translation.functions:
+    missing = [name for name in translation.functions if name not in database.registered]
+    if missing:
         from shared.kql.native import register
 
-        register(connection, translation.functions)
+        register(connection, missing)
+        database.registered.update(missing)
     for scan in translation.scans:
         connection.execute(_empty(scan))
     answers = list[tuple[list[str], list[str], list[list[Any]]]]()
@@ -151,13 +169,13 @@ class Engine:
     """What `kqlcheck.py` drives."""
 
     def run(self, query: str) -> tuple[list[str], list[str] | None, list[list[Any]]]:
-        with duckdb.connect() as connection:
+        database = _database()
 
-            def probe(asked: Translation) -> list[list[Any]]:
-                return execute(connection, asked)[0][2]
+        def probe(asked: Translation) -> list[list[Any]]:
+            return execute(database, asked)[0][2]
 
-            translation = translate(query, catalog=EmptyCatalog(), now_ticks=NOW, probe=probe)
-            return execute(connection, translation)[0]
+        translation = translate(query, catalog=EmptyCatalog(), now_ticks=NOW, probe=probe)
+        return execute(database, translation)[0]
 
     def check(self, query: str) -> None:
         """Parse, bind, translate and run on empty tables; tables and columns that are unknown are created."""
@@ -173,8 +191,7 @@ class Engine:
                     raise
         else:
             raise RuntimeError("the query keeps asking for names")
-        with duckdb.connect() as connection:
-            execute(connection, translation)
+        execute(_database(), translation)
 
     def _learn(self, catalog: LenientCatalog, error: KqlSemanticError) -> bool:
         """Create what the error asks for; False if it asks for nothing, or for what is there already."""
@@ -196,6 +213,10 @@ class Engine:
         ):
             return False
         if name in catalog.columns:
-            return False
-        catalog.columns[name] = _NAMED.get(name.lower()) or _SUFFIXES.get(name[-2:], KqlType.DYNAMIC)
+            # A union sets columns of different types apart: perhaps it is of the other usual type.
+            retyped = catalog.columns[name] is KqlType.DYNAMIC
+            catalog.columns[name] = KqlType.STRING
+            return retyped
+        usual = KqlType.DATETIME if name.endswith("Time") else KqlType.DYNAMIC
+        catalog.columns[name] = _NAMED.get(name.lower()) or _SUFFIXES.get(name[-2:], usual)
         return True

@@ -31,6 +31,10 @@ class Recorder:
     def ordering(self) -> str:
         return "ORDER BY n"
 
+    @property
+    def parts(self) -> tuple[str, ...]:
+        return ()
+
     def earlier(self, expression: Bound) -> Bound:
         self.stages.append(expression.sql)
         name = f"stage_{len(self.stages)}"

@@ -22,6 +22,57 @@ CASES: list[tuple[str, list[str], list[tuple[Any, ...]]]] = [
     (f"{PEOPLE} | project-away a* | take 1", ["name", "city"], [("Ann", "Oslo")]),
     (f"{PEOPLE} | project-keep c*, name | take 1", ["name", "city"], [("Ann", "Oslo")]),
     (
+        f"{PEOPLE} | project-by-names 'c*', dynamic(['name', 'nowhere']) | take 1",
+        ["city", "name"],
+        [("Oslo", "Ann")],
+    ),
+    (
+        f"{PEOPLE} | summarize arg_max(oldest = age, who = name) by city | where city == 'Rome'",
+        ["city", "oldest", "who"],
+        [("Rome", 25, "Bob")],
+    ),
+    (
+        f"{PEOPLE} | summarize arg_max(age, name) by city | where city == ''",
+        ["city", "age", "name"],
+        [("", None, "Dee")],
+    ),
+    (
+        (
+            "let t = toscalar(print datetime(2024-01-02)); let n = toscalar(print 5);"
+            " print t - 1d, t + 1h * n, (t - datetime(2024-01-01)) * 2, n * 3 - 1, 7 / n"
+        ),
+        ["print_0", "print_1", "print_2", "print_3", "print_4"],
+        [("2024-01-01T00:00:00Z", "2024-01-02T05:00:00Z", "2.00:00:00", 14, 1)],
+    ),
+    (
+        "print s = dynamic([1, 2, 3, 10, 9, 8]) | extend (r, at, v, rv, fit) = series_fit_2lines(s) | project r, at, rv",
+        ["r", "at", "rv"],
+        [(1.0, 3, 0.0)],
+    ),
+    (
+        (
+            f"{PEOPLE} | partition by city (sort by age asc nulls last, name asc | extend n = row_number(),"
+            " before = prev(name), years = row_cumsum(age), r = row_rank_dense(age)) | project name, n, before, years, r"
+            " | sort by name asc"
+        ),
+        ["name", "n", "before", "years", "r"],
+        [("Ann", 1, "", 31, 1), ("Bob", 1, "", 25, 1), ("Cid", 2, "Ann", 62, 1), ("Dee", 1, "", 0, 1)],
+    ),
+    (
+        (
+            "datatable(a: dynamic)[dynamic([3, 1]), dynamic([5])] | mv-apply x = a to typeof(long)"
+            " on (sort by x asc | extend n = row_number(), s = row_cumsum(x)) | project x, n, s | sort by x asc"
+        ),
+        ["x", "n", "s"],
+        [(1, 1, 1), (3, 2, 4), (5, 1, 5)],
+    ),
+    ("print array_index_of(dynamic([5, 15]), 15.0)", ["print_0"], [(1,)]),
+    (
+        "print round(geo_distance_2points(0, 0, 90, 0)), geo_distance_2points(300, 1, 1, 1)",
+        ["print_0", "print_1"],
+        [(10007559.0, None)],
+    ),
+    (
         f"{PEOPLE} | project-rename who = name | project-reorder city | take 1",
         ["city", "who", "age"],
         [("Oslo", "Ann", 31)],

@@ -41,6 +41,7 @@ class Context:
         self.prelude: dict[str, None] = {}
         self.natives: dict[str, None] = {}
         self.order: tuple[OrderKey, ...] = ()
+        self.within: Sequence[str] = ()  # refs of the part that a row belongs to, for window functions
         self.hoist: Callable[[Bound], Bound] | None = None  # while a window function is bound
         self.render: dict[str, object] | None = None
         self.materialized: dict[int, PlanNode] = {}
@@ -54,10 +55,14 @@ class Context:
     def ordering(self) -> str:
         return order_sql(self.order)
 
+    @property
+    def parts(self) -> Sequence[str]:
+        return self.within
+
     def earlier(self, expression: Bound) -> Bound:
         if self.hoist is None:
             raise ArgumentRefused("rows are in no order here")
-        reads = expression.columns | {key.ref for key in self.order}
+        reads = expression.columns | {key.ref for key in self.order} | set(self.within)
         return self.hoist(Bound(sql=expression.sql, type=expression.type, columns=reads))
 
     def macro(self, definition: str) -> None:

@@ -567,15 +567,14 @@ class ScalarBinder:
             return self.ctx.fail(
                 f"{node.name}() needs rows in a fixed order: sort them, or use the operator serialize.", node
             )
-        if self.relation.partition:
-            return self.ctx.refuse(f"{node.name}() inside mv-apply or partition is not supported.", node)
         outer, self.ctx.hoist = self.ctx.hoist, self.hoist
+        parts, self.ctx.within = self.ctx.within, self.relation.partition
         try:
             with self.ctx.ordered_by(self.relation.order):
                 made = self.emit(node, function, args)
         finally:
-            self.ctx.hoist = outer
-        columns = made.columns | {key.ref for key in self.relation.order}
+            self.ctx.hoist, self.ctx.within = outer, parts
+        columns = made.columns | {key.ref for key in self.relation.order} | set(self.relation.partition)
         return self.hoist(Bound(sql=made.sql, type=made.type, columns=columns))
 
     def aggregate(self, node: ast.Call, function: Function) -> Bound:

@@ -1,6 +1,7 @@
 """The operators that shape rows and columns one by one: where, project and its family, extend, sort, take, count."""
 
 import fnmatch
+import json
 import re
 from collections.abc import Sequence
 
@@ -10,7 +11,7 @@ from shared.kql.bind.scalars import ScalarBinder
 from shared.kql.bind.scope import Col, Env, Relation, RelationLet, fresh_ref, unique_name
 from shared.kql.bind.tables import Binder
 from shared.kql.errors import nearest
-from shared.kql.functions import TUPLES
+from shared.kql.functions import PARTIAL, REFUSED, TUPLES
 from shared.kql.functions.build import convert, literal, result
 from shared.kql.functions.registry import Bound
 from shared.kql.plan.nodes import CustomNode, OrderKey, SelectNode, ValuesNode, order_sql
@@ -136,6 +137,9 @@ def bound_items(
 
 def _several(scalars: ScalarBinder, call: ast.Call, names: Sequence[str]) -> list[tuple[str, Bound]]:
     """The columns of a function that yields several, named as the query says or after function and argument."""
+    if call.name in PARTIAL and not 0 < len(names) <= len(TUPLES[call.name]):
+        most = len(TUPLES[call.name])
+        scalars.ctx.refuse(f"Of {call.name}() only the first {most} columns are supported, by name.", call)
     arguments = [scalars.bind(each) for each in call.arguments]
     source = implied(call.arguments[0]) if call.arguments else None
     return [
@@ -173,6 +177,8 @@ def project(binder: Binder, relation: Relation, node: ast.Project, env: Env) -> 
         case "project-keep":
             kept = {col.name for item in node.items for col in matching(binder, relation, item)}
             return rearranged(relation, [col for col in relation.columns if col.name in kept])
+        case "project-by-names":
+            return by_names(binder, relation, node, env)
         case "project-rename":
             return rename(binder, relation, node)
         case "distinct":
@@ -207,6 +213,21 @@ def matching(binder: Binder, relation: Relation, item: ast.Expr, *, strict: bool
             f"Failed to resolve column named '{item.name}'.", item, suggestion=nearest(item.name, names)
         )
     return binder.ctx.fail("A column is expected here.", item)
+
+
+def by_names(binder: Binder, relation: Relation, node: ast.Project, env: Env) -> Relation:
+    """The columns whose names, or patterns of names, are values: texts or arrays of texts. Others are passed over."""
+    scalars = ScalarBinder(binder, env)
+    chosen = list[Col]()
+    for item in node.items:
+        value = scalars.constant(item, "A column's name").value
+        names = json.loads(value) if isinstance(value, str) and value[:1] == "[" else [value]
+        for name in names:
+            if not isinstance(name, str):
+                binder.ctx.fail("The name of a column is expected here.", item)
+            pattern = re.compile(fnmatch.translate(name.replace("[", "[[]")))
+            chosen += [col for col in relation.columns if pattern.match(col.name) and col not in chosen]
+    return rearranged(relation, chosen)
 
 
 def rename(binder: Binder, relation: Relation, node: ast.Project) -> Relation:
@@ -503,6 +524,8 @@ def invoke(binder: Binder, relation: Relation, node: ast.Invoke, env: Env) -> Re
     if not isinstance(found, FunctionLet):
         found = binder.stored_function(node.call.name, node.call)
     if found is None:
+        if (reason := REFUSED.get(node.call.name)) is not None:
+            binder.ctx.refuse(f"{node.call.name}() is not supported: {reason}.", node.call)
         binder.ctx.fail(f"The function '{node.call.name}' is not known.", node.call)
     piped = relation.derived(relation.node, targets=(), name=relation.name)
     return binder.call_table(node.call, found, env, piped)

@@ -125,7 +125,8 @@ class Groups:
             if isinstance(argument, ast.Star):
                 found += [(col.name, col.bound()) for col in self.source.columns if col.name not in hidden]
             else:
-                found.append((implied(argument) or f"Column{len(found) + 1}", self.scalars.bind(argument)))
+                name = implied(argument) or f"Column{len(found) + 1}"
+                found.append((name, self.scalars.bind(self.scalars.plain(argument))))
         self.scalars.inside_aggregate = False
         return found
 
@@ -150,7 +151,7 @@ class Groups:
             arranged = ", ".join([f"{key} {direction} NULLS LAST", *order])
             sql = f"first({row_sql} ORDER BY {arranged})"
         else:
-            sql = f"coalesce({function}({row_sql}, {key}), any_value({row_sql}))"
+            sql = f"coalesce({function}({row_sql}, {key}), any_value({row_sql}) FILTER (WHERE {key} IS NULL))"
         row = self.scalars.gather(Bound(sql=sql, type=T.DYNAMIC, columns=reads))
         labels = [by, *along]
         if names:

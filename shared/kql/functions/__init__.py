@@ -40,5 +40,6 @@ for _family in (
     REGISTRY.add(*_family.FUNCTIONS)
 
 TUPLES: Final = series.TUPLES
+PARTIAL: Final = series.PARTIAL
 
-__all__ = ["REFUSED", "REGISTRY", "TUPLES"]
+__all__ = ["PARTIAL", "REFUSED", "REGISTRY", "TUPLES"]

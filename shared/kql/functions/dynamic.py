@@ -172,6 +172,17 @@ def _array_concat(emission: Emission, args: Sequence[Bound]) -> Bound:
 def _array_index_of(emission: Emission, args: Sequence[Bound]) -> Bound:
     array = convert(emission, args[0], DYNAMIC)
     lookup = convert(emission, args[1], DYNAMIC, index=1)
+    if len(args) == 2 and args[1].type is REAL:
+        # Numbers are the same however they are written.
+        return expand(
+            emission,
+            "CASE json_type({0}) WHEN 'ARRAY' THEN coalesce(list_position(list_transform(kql_elements({0}),"
+            " lambda each: CASE WHEN json_type(each) IN ('BIGINT', 'UBIGINT', 'DOUBLE')"
+            " THEN TRY_CAST(json_extract_string(each, '$') AS DOUBLE) END), {1}) - 1, -1)::BIGINT END",
+            LONG,
+            array,
+            args[1],
+        )
     if len(args) == 2:
         return expand(
             emission,

@@ -62,6 +62,15 @@ MACROS.define(
 MACROS.define(
     "kql_loggamma(x)", "CASE WHEN x > 0 THEN lgamma(x) WHEN x IS NULL THEN NULL ELSE 'nan'::DOUBLE END"
 )
+# On the sphere that Kusto's geometry library takes the Earth for; points that are none have no distance.
+MACROS.define(
+    "kql_geo_distance(a, b, c, d)",
+    """
+    CASE WHEN abs(a) <= 180 AND abs(c) <= 180 AND abs(b) <= 90 AND abs(d) <= 90 THEN 2 * 6371010.0::DOUBLE * asin(least(1, sqrt(
+        pow(sin(radians(d - b) / 2), 2) + cos(radians(b)) * cos(radians(d)) * pow(sin(radians(c - a) / 2), 2)
+    ))) END
+    """,
+)
 
 
 def _real(template: str) -> Emit:
@@ -288,6 +297,18 @@ FUNCTIONS: Final = (
         "long",
         "How many bits are set.",
         _integers("bit_count({0})::BIGINT"),
+    ),
+    scalar(
+        "geo_distance_2points",
+        [
+            parameter("p1_longitude", NUMBERS),
+            parameter("p1_latitude", NUMBERS),
+            parameter("p2_longitude", NUMBERS),
+            parameter("p2_latitude", NUMBERS),
+        ],
+        "real",
+        "The shortest distance of two points on the Earth, in meters.",
+        templated("kql_geo_distance({0}, {1}, {2}, {3})", REAL, REAL, REAL, REAL, REAL),
     ),
     scalar(
         "range",

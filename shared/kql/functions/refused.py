@@ -15,7 +15,7 @@ _UNITS: Final = "unit conversions are not supported"
 _PLUGIN: Final = "this plugin is not supported"
 
 _GEO: Final = """
-geo_angle geo_azimuth geo_closest_point_on_line geo_closest_point_on_polygon geo_distance_2points
+geo_angle geo_azimuth geo_closest_point_on_line geo_closest_point_on_polygon
 geo_distance_point_to_line geo_distance_point_to_polygon geo_from_wkt geo_geohash_neighbors
 geo_geohash_to_central_point geo_geohash_to_polygon geo_h3cell_children geo_h3cell_level geo_h3cell_neighbors
 geo_h3cell_parent geo_h3cell_rings geo_h3cell_to_central_point geo_h3cell_to_polygon geo_intersection_2lines
@@ -46,7 +46,7 @@ REFUSED: Final[Mapping[str, str]] = MappingProxyType(
                 ),
                 *_because(
                     _MODEL,
-                    "series_fit_2lines series_fit_2lines_dynamic series_fit_poly series_periods_detect series_periods_validate series_outliers"
+                    "series_fit_2lines_dynamic series_fit_poly series_periods_detect series_periods_validate series_outliers"
                     " series_fft series_ifft series_mv_ee_anomalies_fl welch_test beta_cdf beta_inv beta_pdf",
                 ),
                 *_because(

@@ -56,6 +56,11 @@ class Emission(Protocol):
         inside aggregates that keep their rows' order (`list(x ORDER BY …)`)."""
         ...
 
+    @property
+    def parts(self) -> Sequence[str]:
+        """Columns of the part that a row belongs to: window functions look no farther."""
+        ...
+
     def earlier(self, expression: Bound) -> Bound:
         """A column that holds this window expression, computed in a projection below: for a window over a window."""
         ...

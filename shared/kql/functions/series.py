@@ -77,6 +77,13 @@ FIT_LINE: Final = (
     ("interception", REAL),
     ("line_fit", DYNAMIC),
 )
+FIT_2LINES: Final = (
+    ("rsquare", REAL),
+    ("split_idx", LONG),
+    ("variance", REAL),
+    ("rvariance", REAL),
+    ("line_fit", DYNAMIC),
+)
 STATS: Final = (
     ("min", REAL),
     ("min_idx", LONG),
@@ -89,6 +96,7 @@ STATS: Final = (
 
 _STATS_BAG: Final = by_native("kqln_series_stats_dynamic", DYNAMIC, DYNAMIC)
 _FIT_LINE_BAG: Final = by_native("kqln_series_fit_line_dynamic", DYNAMIC, DYNAMIC)
+_FIT_2LINES_BAG: Final = by_native("kqln_series_fit_2lines", DYNAMIC, DYNAMIC)
 _DECOMPOSED: Final = _padded(
     by_native("kqln_series_decompose", DYNAMIC, DYNAMIC, LONG, STRING, LONG),
     literal(-1, LONG),
@@ -109,6 +117,7 @@ TUPLES: Final[Mapping[str, Sequence[tuple[str, Emit]]]] = MappingProxyType(
     {
         "series_stats": [(name, component(name, kind, _STATS_BAG)) for name, kind in STATS],
         "series_fit_line": [(name, component(name, kind, _FIT_LINE_BAG)) for name, kind in FIT_LINE],
+        "series_fit_2lines": [(name, component(name, kind, _FIT_2LINES_BAG)) for name, kind in FIT_2LINES],
         "series_decompose": [
             (name, component(name, DYNAMIC, _DECOMPOSED))
             for name in ("baseline", "seasonal", "trend", "residual")
@@ -118,6 +127,9 @@ TUPLES: Final[Mapping[str, Sequence[tuple[str, Emit]]]] = MappingProxyType(
         ],
     }
 )
+
+# Kusto has more columns of these than we have: a query must name those it wants.
+PARTIAL: Final = frozenset(("series_fit_2lines",))
 
 FUNCTIONS: Final = (
     _two("series_add", "The sum, element by element."),
@@ -276,5 +288,12 @@ FUNCTIONS: Final = (
         "the columns rsquare, slope, variance, rvariance, interception, line_fit",
         "The line of least squares.",
         component("rsquare", REAL, _FIT_LINE_BAG),
+    ),
+    scalar(
+        "series_fit_2lines",
+        [_SERIES],
+        "the columns rsquare, split_idx, variance, rvariance, line_fit",
+        "The two lines of least squares that explain the series best.",
+        component("rsquare", REAL, _FIT_2LINES_BAG),
     ),
 )

@@ -47,7 +47,7 @@ def _neighbour(function: str) -> Emit:
             convert(emission, args[2], value.type, index=2) if len(args) > 2 else literal(None, value.type)
         )
         return result(
-            f"{function}({value.sql}, {offset}, {default.sql}) OVER ({emission.ordering})",
+            f"{function}({value.sql}, {offset}, {default.sql}) OVER ({_within(emission)}{emission.ordering})",
             value.type,
             [value, default],
         )
@@ -63,19 +63,27 @@ def _row_number(emission: Emission, args: Sequence[Bound]) -> Bound:
     )
 
 
+def _within(emission: Emission, *refs: str) -> str:
+    """`PARTITION BY` the parts that the query goes through one by one, and by these."""
+    named = ", ".join((*emission.parts, *refs))
+    return f"PARTITION BY {named} " if named else ""
+
+
 def _partition(emission: Emission, restart: Sequence[Bound]) -> tuple[str, list[Bound]]:
-    """`PARTITION BY` the rows between two restarts; '' where nothing restarts."""
+    """`PARTITION BY` the rows between two restarts; '' where nothing restarts and rows are all in one part."""
     if not restart:
-        return "", []
+        return _within(emission), []
     flag = convert(emission, restart[0], BOOL, index=1)
     if flag.constant and not flag.value:
-        return "", []
+        return _within(emission), []
     group = emission.earlier(
         result(
-            f"sum(CASE WHEN {flag.sql} THEN 1 ELSE 0 END) OVER ({emission.ordering} {_SO_FAR})", LONG, [flag]
+            f"sum(CASE WHEN {flag.sql} THEN 1 ELSE 0 END) OVER ({_within(emission)}{emission.ordering} {_SO_FAR})",
+            LONG,
+            [flag],
         )
     )
-    return f"PARTITION BY {group.sql} ", [group]
+    return _within(emission, group.sql), [group]
 
 
 def _row_cumsum(emission: Emission, args: Sequence[Bound]) -> Bound:

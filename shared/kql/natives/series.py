@@ -305,6 +305,59 @@ def _fit_line(text: str) -> str | None:
     )
 
 
+def _line(values: Sequence[float]) -> list[float]:
+    """The least squares line through the values, at their places."""
+    count = len(values)
+    mean_x, mean_y = (count - 1) / 2, sum(values) / count
+    spread = sum((x - mean_x) ** 2 for x in range(count))
+    slope = sum((x - mean_x) * (y - mean_y) for x, y in enumerate(values)) / spread if spread else 0.0
+    return [mean_y + slope * (x - mean_x) for x in range(count)]
+
+
+def _residuals(values: Sequence[float]) -> list[float]:
+    """The sum of squared residuals of the line through the first values, for each number of them."""
+    found = [0.0]
+    sum_x = sum_y = sum_xx = sum_xy = sum_yy = 0.0
+    shift = values[0] if values else 0.0  # what sums of squares lose when numbers are large
+    for x, value in enumerate(values):
+        y = value - shift
+        sum_x, sum_y, sum_xx, sum_xy, sum_yy = (
+            sum_x + x,
+            sum_y + y,
+            sum_xx + x * x,
+            sum_xy + x * y,
+            sum_yy + y * y,
+        )
+        count = x + 1
+        spread = sum_xx - sum_x * sum_x / count
+        shared = sum_xy - sum_x * sum_y / count
+        rest = sum_yy - sum_y * sum_y / count - (shared * shared / spread if spread else 0.0)
+        found.append(max(rest, 0.0))
+    return found
+
+
+def _fit_2lines(text: str) -> str | None:
+    """Two least squares lines, cut where they leave the least of the variance unexplained."""
+    values = _whole(text)
+    if values is None or len(values) < 2:
+        return None
+    left = _residuals(values)
+    right = _residuals(values[::-1])[::-1]
+    split = min(range(1, len(values)), key=lambda at: left[at] + right[at])
+    line = [*_line(values[:split]), *_line(values[split:])]
+    variance = _variance(values)
+    residual = _variance([y - fit for y, fit in zip(values, line, strict=True)])
+    return json.dumps(
+        {
+            "rsquare": 1 - residual / variance if variance else 1.0,
+            "split_idx": split,
+            "variance": variance,
+            "rvariance": residual,
+            "line_fit": line,
+        }
+    )
+
+
 def _seasonal(text: str, period: int) -> str | None:
     values = _whole(text)
     if not values or period <= 0:
@@ -356,6 +409,7 @@ FUNCTIONS: Final[Mapping[str, tuple[Callable[..., Any], str, str]]] = MappingPro
         "series_iir": (_iir, "VARCHAR VARCHAR VARCHAR", "VARCHAR"),
         "series_stats_dynamic": (_stats, "VARCHAR", "VARCHAR"),
         "series_fit_line_dynamic": (_fit_line, "VARCHAR", "VARCHAR"),
+        "series_fit_2lines": (_fit_2lines, "VARCHAR", "VARCHAR"),
         "series_seasonal": (_seasonal, "VARCHAR BIGINT", "VARCHAR"),
     }
 )

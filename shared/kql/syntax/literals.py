@@ -2,9 +2,7 @@
 
 import re
 from datetime import UTC, date, datetime
-from decimal import Decimal, InvalidOperation
 from typing import Final
-from uuid import UUID
 
 from shared.kernel.ticks import MAX_TICKS, TICKS_PER_SECOND, ticks_of
 
@@ -54,7 +52,12 @@ def timespan_ticks(text: str) -> int | None:
     text = text.strip()
     found = re.fullmatch(_WITH_UNIT, text.removeprefix("-").removeprefix("+").strip())
     if found:
-        ticks = round(Decimal(found[1]) * _UNITS[found[2]])
+        if found[1].isdecimal():
+            ticks = int(found[1]) * _UNITS[found[2]]
+        else:
+            from decimal import Decimal  # rarely wanted, and slow to load
+
+            ticks = round(Decimal(found[1]) * _UNITS[found[2]])
         return -ticks if text.startswith("-") else ticks
     found = re.fullmatch(_CLOCK, text)
     if found:
@@ -138,6 +141,8 @@ def integer_value(text: str) -> int | None:
 
 
 def decimal_text(text: str) -> str | None:
+    from decimal import Decimal, InvalidOperation  # rarely wanted, and slow to load
+
     try:
         value = Decimal(text.strip())
     except InvalidOperation:
@@ -146,6 +151,8 @@ def decimal_text(text: str) -> str | None:
 
 
 def guid_text(text: str) -> str | None:
+    from uuid import UUID  # rarely wanted, and slow to load
+
     try:
         return str(UUID(text.strip().strip("\"'{}")))
     except ValueError:

@@ -22,6 +22,7 @@ class Parser(RareParser):
             "project-rename": self.project,
             "project-away": self.pick,
             "project-keep": self.pick,
+            "project-by-names": self.project,
             "project-reorder": self.reorder,
             "summarize": self.summarize,
             "sort": self.sort,

@@ -14,7 +14,7 @@ REFUSED_WORDS: Final = frozenset(
     {
         "graph-match", "make-graph", "graph-to-table", "graph-merge", "graph-shortest-paths", "graph-mark-components",
         "graph-where-nodes", "graph-where-edges", "graph", "macro-expand", "assert-schema", "execute-and-cache",
-        "project-by-names", "project-smart", "partitionby",
+        "project-smart", "partitionby",
     }
 )  # fmt: skip
 _LIST_WORDS: Final = ("project", "extend", "serialize")
