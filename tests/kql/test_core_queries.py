@@ -66,6 +66,22 @@ CASES: list[tuple[str, list[str], list[tuple[Any, ...]]]] = [
         ["x", "n", "s"],
         [(1, 1, 1), (3, 2, 4), (5, 1, 5)],
     ),
+    (
+        (
+            f"{PEOPLE} | partition by city (summarize n = count() by age | join kind=leftouter"
+            " (datatable(age: long, word: string)[31, 'old']) on age | project age, n, word) | sort by age asc"
+        ),
+        ["age", "n", "word"],
+        [(None, 1, ""), (25, 1, ""), (31, 2, "old")],
+    ),
+    (
+        (
+            "datatable(k: string, a: dynamic)['x', dynamic([1, 2]), 'y', dynamic([2])] | mv-apply v = a to typeof(long)"
+            " on (join (datatable(v: long, w: string)[2, 'two']) on v) | project k, v, w | sort by k asc"
+        ),
+        ["k", "v", "w"],
+        [("x", 2, "two"), ("y", 2, "two")],
+    ),
     ("print array_index_of(dynamic([5, 15]), 15.0)", ["print_0"], [(1,)]),
     (
         "print round(geo_distance_2points(0, 0, 90, 0)), geo_distance_2points(300, 1, 1, 1)",

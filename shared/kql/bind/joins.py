@@ -38,8 +38,6 @@ class Pair:
 
 def join(binder: Binder, relation: Relation, node: ast.Join, env: Env) -> Relation:
     lookup = node.word == "lookup"
-    if relation.partition:
-        binder.ctx.refuse(f"'{node.word}' inside mv-apply or partition is not supported.", node)
     kind = "leftouter" if lookup else "innerunique"
     for name, value in node.parameters:
         if name == "kind" and isinstance(value, ast.Name):
@@ -49,6 +47,8 @@ def join(binder: Binder, relation: Relation, node: ast.Join, env: Env) -> Relati
                     f"'{kind}' is not a kind of {node.word}.", value, suggestion=nearest(kind, _KINDS)
                 )
     kind = _SAME.get(kind, kind)
+    if relation.partition and kind.startswith(("right", "full")):
+        binder.ctx.refuse(f"'{node.word} kind={kind}' inside mv-apply or partition is not supported.", node)
     right = binder.table(node.right, env)
     pairs = _pairs(binder, relation, right, node, env)
     left_node = _unique(relation, pairs) if kind == "innerunique" else relation.node
@@ -116,7 +116,7 @@ def _pair(scalars: ScalarBinder, left: Col, right: Col, at: ast.Expr) -> Pair:
 
 def _unique(left: Relation, pairs: Sequence[Pair]) -> PlanNode:
     """One left row per key: the first."""
-    keys = list(dict.fromkeys(pair.left.ref for pair in pairs))
+    keys = list(dict.fromkeys((*left.partition, *(pair.left.ref for pair in pairs))))
     order = left.order
     reads = {*keys, *(key.ref for key in order)}
 
@@ -163,7 +163,7 @@ class _Sides:
 
     def _both(self) -> Relation:
         hidden = {pair.right.name for pair in self.pairs} if self.lookup else set[str]()
-        taken = {col.ref.lower() for col in self.left.columns}
+        taken = {col.ref.lower() for col in self.left.columns} | self.left.reserved
         names = [col.name for col in self.left.columns]
         columns = list(self.left.columns)
         moved = dict[str, tuple[str, Col]]()  # output ref → the right's ref and column
@@ -213,4 +213,10 @@ class _Sides:
             Target(each.scan, {ref: name for ref, name in each.refs.items() if name != "$ingestion_time"})
             for each in targets
         )
-        return Relation(node, tuple(columns), targets=clean)
+        return Relation(
+            node,
+            tuple(columns),
+            targets=clean,
+            partition=self.left.partition,
+            reserved=self.left.reserved,
+        )
