@@ -24,7 +24,9 @@ _STANDARD = (
 )
 
 
-_NAMED = {"timestamp": KqlType.DATETIME, "start": KqlType.DATETIME, "end": KqlType.DATETIME}
+_NAMED: dict[str, KqlType] = dict.fromkeys(
+    ("timestamp", "start", "end", "starttime", "endtime"), KqlType.DATETIME
+)
 # How the Data Collector API marks a column's type.
 _SUFFIXES = {
     "_s": KqlType.STRING,
@@ -213,10 +215,9 @@ class Engine:
         ):
             return False
         if name in catalog.columns:
-            # A union sets columns of different types apart: perhaps it is of the other usual type.
-            retyped = catalog.columns[name] is KqlType.DYNAMIC
-            catalog.columns[name] = KqlType.STRING
-            return retyped
-        usual = KqlType.DATETIME if name.endswith("Time") else KqlType.DYNAMIC
-        catalog.columns[name] = _NAMED.get(name.lower()) or _SUFFIXES.get(name[-2:], usual)
+            # A union sets columns of different types apart: perhaps this one, or all, are of the other usual type.
+            dynamic = [each for each, kind in catalog.columns.items() if kind is KqlType.DYNAMIC]
+            catalog.columns |= dict.fromkeys([name] if name in dynamic else dynamic, KqlType.STRING)
+            return bool(dynamic)
+        catalog.columns[name] = _NAMED.get(name.lower()) or _SUFFIXES.get(name[-2:], KqlType.DYNAMIC)
         return True
