@@ -27,7 +27,7 @@ up:
 
 test:
 	@scripts/setup env azurite browser
-	@OMS_CHROMIUM="$$(<.tools/chromium)" .venv/bin/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	@OMS_CHROMIUM="$$(<.tools/chromium)" .venv/bin/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 check:
 	@scripts/setup env

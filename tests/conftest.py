@@ -20,14 +20,6 @@ from tests.suite import suite as suite  # the fixture, for every folder
 ACCOUNTS = 6000
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Each file runs in one process, and all tests of the running suite in the same: one suite is enough, and heavy."""
-    for item in items:
-        names: list[str] = getattr(item, "fixturenames", [])
-        group = "suite" if "suite" in names else item.location[0]
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 @pytest.fixture
 def clock() -> ManualClock:
     """Noon of an ordinary day; it moves only when told to."""

@@ -15,7 +15,6 @@ from shared.kql import KqlError, KqlUnsupported, parse, unparse
 from tests.conformance.kql_engine import Engine
 
 # The answers are computed once for all tests here.
-pytestmark = pytest.mark.xdist_group("kql-corpus")
 
 KQL = Path(os.environ["OMS_SHARED"]) / "kql"
 ROOT = Path(__file__).parents[2]
