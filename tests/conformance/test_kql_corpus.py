@@ -14,7 +14,6 @@ import pytest
 from shared.kql import KqlError, KqlUnsupported, parse, unparse
 from tests.conformance.kql_engine import Engine
 
-
 KQL = Path(os.environ["OMS_SHARED"]) / "kql"
 ROOT = Path(__file__).parents[2]
 PASSING = {"PASS", "PASS_NAMES", "PASS_SHAPE", "PASS_ERROR"}
