@@ -564,6 +564,7 @@ class Services:
         return Agents(
             signer=self.signer,
             keys=self.workspaces.keys,
+            check=self.workspaces.check,
             assignments=self.role_assignments,
             rule_of=rule_of,
             data_sources=StoredDataSources(resources=self.resources, workspaces=self.workspaces).of,

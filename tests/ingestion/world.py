@@ -72,9 +72,9 @@ class Directory:
         found = (each for each in self.workspaces.values() if each.resource_id.lower() == resource_id.lower())
         return next(found, None)
 
-    def keys(self, customer_id: str) -> KeyPair:
+    def check(self, customer_id: str, check: Callable[[KeyPair], None]) -> None:
         assert customer_id in self.workspaces
-        return KEYS
+        check(KEYS)
 
     def all(self) -> Sequence[IngestionWorkspace]:
         return [each for each in self.workspaces.values() if each.is_active]

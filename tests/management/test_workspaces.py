@@ -1,10 +1,12 @@
 """Workspaces as ingestion and queries ask for them: by customer id, with keys."""
 
 import base64
+from collections.abc import Callable
 
 import pytest
 
 from shared.arm.resource_ids import parse
+from shared.identity.shared_keys import InvalidSignature, KeyPair
 from shared.loganalytics.workspaces.model import Workspace, WorkspaceNotFound
 from shared.loganalytics.workspaces.service import Workspaces
 from tests.management.suite import SUBSCRIPTION
@@ -52,6 +54,42 @@ def test_regenerating_one_key_leaves_the_other(workspaces: Workspaces):
     assert after.primary != before.primary
     assert after.secondary == before.secondary
     assert workspaces.keys(made.customer_id) == after
+
+
+def test_a_key_that_another_process_made_is_good_at_once(workspaces: Workspaces):
+    made = _default(workspaces)
+    old = workspaces.keys(made.customer_id)
+    workspaces.clock.sleep(3)
+    new = _another_process(workspaces).regenerate_key(made.customer_id, "primary")
+    assert workspaces.keys(made.customer_id) == old, "this process still keeps the keys it read"
+    workspaces.check(made.customer_id, _signed_by(new.primary))
+    assert workspaces.keys(made.customer_id) == new
+
+
+def test_bad_signatures_read_the_keys_afresh_once_in_two_seconds_at_most(workspaces: Workspaces):
+    made = _default(workspaces)
+    workspaces.keys(made.customer_id)
+    workspaces.clock.sleep(3)
+    with pytest.raises(InvalidSignature):
+        workspaces.check(made.customer_id, _signed_by("nobody's"))
+    new = _another_process(workspaces).regenerate_key(made.customer_id, "primary")
+    with pytest.raises(InvalidSignature):
+        workspaces.check(made.customer_id, _signed_by(new.primary))
+    workspaces.clock.sleep(3)
+    workspaces.check(made.customer_id, _signed_by(new.primary))
+    assert workspaces.keys(made.customer_id) == new
+
+
+def _another_process(seen: Workspaces) -> Workspaces:
+    return Workspaces(storage=seen.storage, resources=seen.resources, box=seen.box, clock=seen.clock)
+
+
+def _signed_by(key: str) -> Callable[[KeyPair], None]:
+    def check(keys: KeyPair) -> None:
+        if key not in (keys.primary, keys.secondary):
+            raise InvalidSignature("the signature is not one of this workspace's keys'")
+
+    return check
 
 
 def test_a_change_by_another_process_is_seen_within_30_seconds(workspaces: Workspaces):

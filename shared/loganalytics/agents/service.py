@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 from shared.identity.access import RoleAssignment, RoleAssignments
@@ -49,6 +50,7 @@ class Agents:
 
     signer: LocalIssuer
     keys: Callable[[str], KeyPair]
+    check: Callable[[str, Callable[[KeyPair], None]], None]
     assignments: RoleAssignments
     rule_of: Callable[[WorkspaceId], DefaultRule]
     data_sources: Callable[[WorkspaceId], Sequence[DataSource]]
@@ -61,13 +63,16 @@ class Agents:
         `headers` in lower case: the OMS agent's signature over date and body by either key. InvalidSignature, WorkspaceNotFound.
         """
         workspace, signature = parse_agent_authorization(headers.get("authorization", ""))
-        check_agent(
-            self.keys(workspace),
-            signature,
-            body=body,
-            sent_hash=headers.get("x-ms-sha256_content", ""),
-            date=headers.get("x-ms-date", ""),
-            now=self.clock.now(),
+        self.check(
+            workspace,
+            partial(
+                check_agent,
+                signature=signature,
+                body=body,
+                sent_hash=headers.get("x-ms-sha256_content", ""),
+                date=headers.get("x-ms-date", ""),
+                now=self.clock.now(),
+            ),
         )
         identity = WorkspaceId(workspace)
         principal = self.principal(identity)

@@ -129,13 +129,16 @@ class DataCollector:
             date = post.headers.get("x-ms-date", "")
             if not date:
                 raise InvalidAuthorization("The x-ms-date header is missing.")
-            check_data_collector(
-                self.workspaces.keys(customer),
-                signature,
-                length=len(post.body),
-                content_type=post.headers["content-type"],
-                date=date,
-                now=now,
+            self.workspaces.check(
+                customer,
+                partial(
+                    check_data_collector,
+                    signature=signature,
+                    length=len(post.body),
+                    content_type=post.headers["content-type"],
+                    date=date,
+                    now=now,
+                ),
             )
         except InvalidSignature as refused:
             raise InvalidAuthorization(refused.message) from None

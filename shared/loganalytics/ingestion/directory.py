@@ -1,6 +1,6 @@
 """Workspaces and rules as ingestion asks for them, over those of the management API."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -39,8 +39,8 @@ class StoredWorkspaces:
                 return None
             raise
 
-    def keys(self, customer_id: str) -> KeyPair:
-        return self.workspaces.keys(customer_id)
+    def check(self, customer_id: str, check: Callable[[KeyPair], None]) -> None:
+        self.workspaces.check(customer_id, check)
 
     def all(self) -> Sequence[IngestionWorkspace]:
         return [each for each in map(_seen, self.workspaces.list()) if each.is_active]

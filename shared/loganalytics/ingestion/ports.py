@@ -1,6 +1,6 @@
 """What ingestion asks of the rest of the suite: workspaces and their keys, rules, the log store, and what was used."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -31,8 +31,8 @@ class WorkspaceDirectory(Protocol):
         """The workspace of a resource id, in any case."""
         ...
 
-    def keys(self, customer_id: str) -> KeyPair:
-        """The shared keys of a workspace that is there."""
+    def check(self, customer_id: str, check: Callable[[KeyPair], None]) -> None:
+        """Let `check` judge a signature by the shared keys of a workspace that is there; what it raises comes through."""
         ...
 
     def all(self) -> Sequence[IngestionWorkspace]:

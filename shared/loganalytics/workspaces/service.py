@@ -10,7 +10,7 @@ from shared.arm.resource_ids import ResourceId, group_id, parse
 from shared.arm.resources import Resource, ResourceExists
 from shared.arm.store import ResourceStore
 from shared.identity.secrets import SecretBox
-from shared.identity.shared_keys import KEY_BYTES, KeyPair, new_key
+from shared.identity.shared_keys import KEY_BYTES, InvalidSignature, KeyPair, new_key
 from shared.kernel.clock import Clock
 from shared.kernel.errors import Category, OmsError
 from shared.kernel.ids import NewId, random_id
@@ -30,6 +30,7 @@ from shared.storage.ports import Row, RowChanged, RowNotFound, Storage, Table
 TABLE: Final = "omsworkspaces"
 VERSION: Final = 1
 KEEP_SECONDS: Final = 30.0
+RECHECK_SECONDS: Final = 2.0
 _ROW: Final = "workspace"
 
 KeyName = Literal["primary", "secondary"]
@@ -92,6 +93,30 @@ class Workspaces:
         with self._lock:
             self._kept_keys[key] = (now, pair)
         return pair
+
+    def check(self, customer_id: str, check: Callable[[KeyPair], None]) -> None:
+        """Let `check` judge a signature by the shared keys. WorkspaceNotFound, and what `check` raises.
+
+        Before keys that were kept refuse a caller they are read afresh, for another process may have made a new one;
+        at most once in two seconds, so that bad signatures do not become reads of the storage.
+        """
+        pair = self.keys(customer_id)
+        try:
+            check(pair)
+        except InvalidSignature:
+            fresh = self._keys_anew(customer_id)
+            if fresh in (None, pair):
+                raise
+            check(fresh)
+
+    def _keys_anew(self, customer_id: str) -> KeyPair | None:
+        key, now = customer_id.strip().lower(), self.clock.monotonic()
+        with self._lock:
+            kept = self._kept_keys.get(key)
+            if kept is not None and now - kept[0] < RECHECK_SECONDS:
+                return None
+            self._kept_keys.pop(key, None)
+        return self.keys(customer_id)
 
     def regenerate_key(self, customer_id: str, which: KeyName) -> KeyPair:
         """A new key in place of one; the other stays good. WorkspaceNotFound."""
