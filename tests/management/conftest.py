@@ -40,7 +40,7 @@ def workspaces(
 
 
 @pytest.fixture(scope="session")
-def suite(
+def tls_suite(
     tmp_path_factory: pytest.TempPathFactory, azurite: Azurite, unused_accounts: Iterator[str]
 ) -> Iterator[Suite]:
     """One bundle for all tests of real clients; each makes groups of its own."""
@@ -48,6 +48,22 @@ def suite(
     running = Suite.start(tmp_path_factory.mktemp("suite"), storage)
     yield running
     running.host.kill()
+
+
+@pytest.fixture(scope="session")
+def plain_suite(
+    tmp_path_factory: pytest.TempPathFactory, azurite: Azurite, unused_accounts: Iterator[str]
+) -> Iterator[Suite]:
+    """The same over plain http."""
+    storage = azurite.connection_string_of(next(unused_accounts))
+    running = Suite.start(tmp_path_factory.mktemp("plain"), storage, tls=False)
+    yield running
+    running.host.kill()
+
+
+@pytest.fixture(scope="session")
+def suite(tls_suite: Suite) -> Suite:
+    return tls_suite
 
 
 @pytest.fixture

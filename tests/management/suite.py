@@ -1,4 +1,4 @@
-"""The whole bundle in a real host over TLS on Azurite, as real clients see it."""
+"""The whole bundle in a real host on Azurite, over TLS or plain, as real clients see it."""
 
 import json
 import socket
@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from azure.core.credentials import AccessToken
+from azure.core.pipeline import PipelineRequest
+from azure.core.pipeline.policies import SansIOHTTPPolicy
 
 from devhost.up.certificates import ensure_certificates
 from tests.devhost.running import REPO, Answer, RunningHost, ask
@@ -20,26 +22,33 @@ _SECRET: Final = "only-these-tests-know"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suite:
-    """`made` is what the first start answered: the default workspace, its key and rule, an operator's token."""
+    """`made` is what the first start answered: the default workspace, its key and rule, an operator's token.
+
+    `ca` is None where the bundle is served over plain http.
+    """
 
     host: RunningHost
     url: str
     port: int
-    ca: Path
+    ca: Path | None
     made: Mapping[str, Any]
 
     @classmethod
-    def start(cls, folder: Path, storage: str) -> Self:
-        certificates = ensure_certificates(folder / "certificates")
+    def start(cls, folder: Path, storage: str, *, tls: bool = True) -> Self:
+        certificates = ensure_certificates(folder / "certificates") if tls else None
         port = _free_port()
-        url = f"https://localhost:{port}"
+        url = f"{'http' if certificates is None else 'https'}://localhost:{port}"
         host = RunningHost.start(
             folder,
             storage=storage,
             app_root=REPO,
             arguments=[
                 *("--port", str(port)),
-                *("--tls-cert", str(certificates.cert), "--tls-key", str(certificates.key)),
+                *(
+                    ()
+                    if certificates is None
+                    else ("--tls-cert", str(certificates.cert), "--tls-key", str(certificates.key))
+                ),
             ],
             settings={
                 "OMS_ISSUER": "local",
@@ -52,15 +61,18 @@ class Suite:
             },
         )
         try:
-            tls = ssl.create_default_context(cafile=str(certificates.ca))
             answer = ask(
-                port, "POST", "/operations/bootstrap", headers=[("x-oms-bootstrap", _SECRET)], tls=tls
+                port,
+                "POST",
+                "/operations/bootstrap",
+                headers=[("x-oms-bootstrap", _SECRET)],
+                tls=None if certificates is None else ssl.create_default_context(cafile=str(certificates.ca)),
             )
             assert answer.status == 200, answer.body
         except BaseException:
             host.kill()
             raise
-        return cls(host=host, url=url, port=port, ca=certificates.ca, made=answer.json())
+        return cls(host=host, url=url, port=port, ca=certificates and certificates.ca, made=answer.json())
 
     @property
     def token(self) -> str:
@@ -74,9 +86,18 @@ class Suite:
             "subscription_id": SUBSCRIPTION,
             "base_url": self.url,
             "credential_scopes": [f"{self.url}/.default"],
-            "connection_verify": str(self.ca),
             "polling_interval": 0,
+            **(
+                {"per_call_policies": [PlainHttpAllowed()]}
+                if self.ca is None
+                else {"connection_verify": str(self.ca)}
+            ),
         }
+
+    @property
+    def tls(self) -> ssl.SSLContext | None:
+        """What a plain client needs to trust the suite; None over plain http."""
+        return None if self.ca is None else ssl.create_default_context(cafile=str(self.ca))
 
     def ask(self, method: str, target: str, body: object = None, *, token: str | None = None) -> Answer:
         """One plain request, with the operator's token unless another is given ('' sends none)."""
@@ -88,8 +109,15 @@ class Suite:
             body=None if body is None else json.dumps(body).encode(),
             headers=[("content-type", "application/json")]
             + ([("authorization", f"Bearer {bearer}")] if bearer else []),
-            tls=ssl.create_default_context(cafile=str(self.ca)),
+            tls=self.tls,
         )
+
+
+class PlainHttpAllowed(SansIOHTTPPolicy[Any, Any]):
+    """Azure's clients send no token over plain http unless each call says so; this says it for all."""
+
+    def on_request(self, request: PipelineRequest[Any]) -> None:
+        request.context.options["enforce_https"] = False
 
 
 @dataclass(frozen=True, slots=True)

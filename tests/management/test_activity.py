@@ -1,6 +1,5 @@
 """What is done in the management API is found in the workspace, by the query API; a stored function too."""
 
-import ssl
 from typing import Any
 
 from tests.devhost.running import ask, until
@@ -17,7 +16,7 @@ def _run(suite: Suite, function: str) -> None:
         f"/admin/functions/{function}",
         body=b"{}",
         headers=[("x-functions-key", suite.host.keys["master"]), ("content-type", "application/json")],
-        tls=ssl.create_default_context(cafile=str(suite.ca)),
+        tls=suite.tls,
     )
     assert answer.status == 202, answer.body
 

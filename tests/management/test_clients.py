@@ -1,4 +1,4 @@
-"""Azure's own management clients, unmodified, against the whole bundle."""
+"""Azure's own management clients, unmodified, against the whole bundle, over TLS and over plain http."""
 
 import base64
 import json
@@ -14,6 +14,11 @@ from azure.mgmt.monitor import MonitorManagementClient
 from azure.mgmt.resource.resources import ResourceManagementClient
 
 from tests.management.suite import SUBSCRIPTION, Suite
+
+
+@pytest.fixture(params=["tls_suite", "plain_suite"], ids=["tls", "plain"])
+def suite(request: pytest.FixtureRequest) -> Suite:
+    return request.getfixturevalue(request.param)
 
 
 @pytest.fixture

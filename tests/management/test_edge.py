@@ -1,7 +1,6 @@
 """The management API's edge over real HTTP: tokens, discovery, headers, errors."""
 
 import json
-import ssl
 
 import pytest
 from azure.identity import ClientSecretCredential
@@ -52,7 +51,7 @@ def test_the_token_endpoint_answers_in_oauths_words(suite: Suite):
         f"/{TENANT}/oauth2/v2.0/token",
         body=b"grant_type=client_credentials&client_id=nobody&client_secret=x&scope=https%3A%2F%2Fmonitor.azure.com%2F.default",
         headers=[("content-type", "application/x-www-form-urlencoded")],
-        tls=ssl.create_default_context(cafile=str(suite.ca)),
+        tls=suite.tls,
     )
     assert (answer.status, answer.json()["error"]) == (401, "invalid_client")
 
@@ -92,6 +91,6 @@ def test_a_malformed_body_is_a_named_400(body: bytes, suite: Suite):
         f"/subscriptions/{SUBSCRIPTION}/resourceGroups/x?api-version=2022-09-01",
         body=body,
         headers=[("authorization", f"Bearer {suite.token}"), ("content-type", "application/json")],
-        tls=ssl.create_default_context(cafile=str(suite.ca)),
+        tls=suite.tls,
     )
     assert (answer.status, json.loads(answer.body)["error"]["code"]) == (400, "InvalidRequestContent")
